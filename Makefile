@@ -1,0 +1,100 @@
+# crumb: builds the module, its examples' BPF objects and the fixtures of its specs, all in build/.
+#
+#   make            the module and build/crumb, which runs a script against this tree
+#   make deps       what building and testing need (apt; elsewhere it is listed)
+#   make demo       cookies at work on this machine's libc
+#   make test       every spec, here and in virtual machines      (SPEC=file ... for some)
+#   make test-vm    the specs in one virtual machine              (KERNEL=6.1|6.12|newest SPEC=...)
+#   make check      formats, linters, docs coverage, unit specs: no root
+#   make bench      ratios against plain C
+#   make install    DESTDIR, PREFIX;   make clean
+
+PREFIX ?= /usr/local
+LUADIR ?= $(PREFIX)/share/lua/5.4
+LIBDIR ?= $(PREFIX)/lib/lua/5.4
+
+LUA ?= lua5.4
+CLANG ?= clang
+PKG_CONFIG ?= pkg-config
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes
+SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+
+LUA_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags lua5.4)
+LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libbpf libelf 2>/dev/null)
+LIB_LIBS := $(shell $(PKG_CONFIG) --libs libbpf libelf 2>/dev/null || echo -lbpf -lelf)
+
+ARCH := $(shell uname -m)
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
+	-I/usr/include/$(ARCH)-linux-gnu -Ibpf
+
+SOURCES := $(wildcard csrc/*.c)
+OBJECTS := $(SOURCES:csrc/%.c=build/csrc/%.o)
+MODULE := build/lib/crumb/core.so
+EXAMPLES := $(patsubst examples/%.bpf.c,build/examples/%.bpf.o,$(wildcard examples/*.bpf.c))
+
+.PHONY: all module examples fixtures deps demo test test-vm check bench install clean
+.DELETE_ON_ERROR:
+
+all: module build/crumb examples
+
+module: $(MODULE)
+
+$(MODULE): $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+build/csrc/%.o: csrc/%.c build/flags
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -fPIC -fvisibility=hidden $(CFLAGS) $(WARNINGS) $(SANITIZE) $(LUA_CFLAGS) \
+		$(LIB_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(OBJECTS:.o=.d)
+
+# Objects made with other flags (SAN=…) are made again.
+build/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS) $(SANITIZE)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(SANITIZE)' >$@
+FORCE:
+
+build/crumb: scripts/crumb
+	@mkdir -p $(@D)
+	install -m 755 $< $@
+
+examples: $(EXAMPLES)
+
+build/examples/%.bpf.o: examples/%.bpf.c $(wildcard bpf/*.h)
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
+include spec/fixtures/fixtures.mk
+
+deps:
+	scripts/deps
+
+demo: deps
+	$(MAKE) all
+	build/crumb examples/demo.lua
+
+test: deps
+	$(MAKE) all fixtures
+	spec/run $(SPEC)
+
+test-vm: deps
+	$(MAKE) all fixtures
+	spec/vm/run $(or $(KERNEL),6.12) $(SPEC)
+
+check: all fixtures
+	scripts/check
+
+bench: all
+	$(MAKE) -C bench run
+
+install: module
+	install -d $(DESTDIR)$(LUADIR)/crumb $(DESTDIR)$(LIBDIR)/crumb
+	cd lua && find crumb -name '*.lua' -exec install -D -m 644 {} $(DESTDIR)$(abspath $(LUADIR))/{} \;
+	install -m 755 $(MODULE) $(DESTDIR)$(LIBDIR)/crumb/core.so
+
+clean:
+	rm -rf build

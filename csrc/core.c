@@ -1,0 +1,66 @@
+/*
+ * core: the entry of the C module crumb.core.
+ *
+ * Thin C over libbpf and libelf: no policy, no parsing of what users write, nothing printed.
+ * The Lua in lua/crumb/bpf is its only intended caller.
+ */
+#include "core.h"
+
+#include <time.h>
+
+#include "codec.h"
+#include "integer.h"
+#include "log.h"
+
+int64_t crumb_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* core.now() -> nanoseconds of CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns() */
+int l_now(lua_State *L)
+{
+	lua_pushinteger(L, crumb_now());
+	return 1;
+}
+
+static const luaL_Reg functions[] = {
+	{ "btf", l_btf_open },
+	{ "directory", l_directory },
+	{ "elf", l_elf_open },
+	{ "execute", l_execute },
+	{ "integer", l_integer },
+	{ "interrupt", l_interrupt },
+	{ "interrupted", l_interrupted },
+	{ "map", l_map_create },
+	{ "methods", l_handle_methods },
+	{ "nearest", l_nearest },
+	{ "now", l_now },
+	{ "object", l_object_open },
+	{ "pinned_link", l_link_open_pin },
+	{ "pinned_map", l_map_open_pin },
+	{ "probe", l_probe },
+	{ "read", l_read },
+	{ "ring", l_ring_open },
+	{ "set_field", l_handle_set_field },
+	{ "versions", l_versions },
+	{ NULL, NULL },
+};
+
+__attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
+{
+	crumb_log_install();
+	btf_register(L);
+	elf_register(L);
+	interrupt_register(L);
+	link_register(L);
+	map_register(L);
+	object_register(L);
+	program_register(L);
+	ring_register(L);
+	luaL_newlib(L, functions);
+	return 1;
+}

@@ -1,0 +1,103 @@
+/* core: what the files of crumb.core offer one another. */
+#ifndef CRUMB_CORE_H
+#define CRUMB_CORE_H
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <lua.h>
+#include <stdbool.h>
+
+#include "handle.h"
+
+#define OBJECT "crumb.Object"
+#define PROGRAM "crumb.Program"
+#define MAP "crumb.Map"
+#define LINK "crumb.Link"
+#define RING "crumb.Ring"
+#define INTERRUPT "crumb.Interrupt"
+
+struct object {
+	struct handle handle;
+	struct bpf_object *bpf;
+	bool loaded;
+};
+
+/* A program of an object: open as long as the object is. */
+struct program {
+	struct handle handle;
+	struct bpf_program *bpf;
+};
+
+/* A map of an object, or one that was made or opened on its own. */
+struct map {
+	struct handle handle;
+	struct bpf_map *bpf; /* NULL: not of an object */
+	const struct btf *btf; /* of key_type and value_type; NULL: raw bytes */
+	__u32 key_type, value_type; /* 0: raw bytes */
+	int fd; /* -1: the object is not loaded yet */
+	enum bpf_map_type type;
+	__u32 key_size, value_size, max_entries;
+};
+
+/* One attachment of a program, made of as many kernel links as it took. */
+struct link {
+	struct handle handle;
+	struct bpf_program *program; /* NULL: opened from a pin */
+	struct link_part *parts;
+	size_t count, room;
+};
+
+/* The descriptor of a map; raises while its object is not loaded. */
+int map_fd(lua_State *L, struct map *map);
+
+/* Pushes the handle of a program or map of the object at `owner`. */
+void program_push(lua_State *L, int owner, struct bpf_program *program);
+void map_push(lua_State *L, int owner, struct bpf_map *map, const struct btf *btf);
+
+/* Pushes an empty link of a program, owned by the object at `owner`. */
+void link_push(lua_State *L, int owner, struct bpf_program *program);
+
+/* Makes room for one more kernel link, so that none is made that cannot be kept; 0 or an errno. */
+int crumb_link_reserve(struct link *link);
+
+/* Takes over a kernel link, held by libbpf or by a bare descriptor. */
+void crumb_link_add(struct link *link, struct bpf_link *kernel_link, int fd);
+
+/* Whether Ctrl-C came since the outermost crumb.Interrupt was taken. */
+bool crumb_interrupted(void);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+int64_t crumb_now(void);
+
+/* Each file's classes and functions. */
+void object_register(lua_State *L);
+void program_register(lua_State *L);
+void map_register(lua_State *L);
+void link_register(lua_State *L);
+void ring_register(lua_State *L);
+void interrupt_register(lua_State *L);
+void elf_register(lua_State *L);
+void btf_register(lua_State *L);
+
+extern const luaL_Reg attach_methods[]; /* of crumb.Link */
+extern const luaL_Reg global_methods[]; /* of crumb.Object */
+
+int l_object_open(lua_State *L);
+int l_map_create(lua_State *L);
+int l_map_open_pin(lua_State *L);
+int l_link_open_pin(lua_State *L);
+int l_ring_open(lua_State *L);
+int l_interrupt(lua_State *L);
+int l_interrupted(lua_State *L);
+int l_now(lua_State *L);
+int l_execute(lua_State *L);
+int l_read(lua_State *L);
+int l_directory(lua_State *L);
+int l_probe(lua_State *L);
+int l_versions(lua_State *L);
+int l_elf_open(lua_State *L);
+int l_btf_open(lua_State *L);
+int l_nearest(lua_State *L);
+
+#endif

@@ -1,0 +1,372 @@
+/*
+ * elf: class crumb.Elf, the names and offsets of one ELF file.
+ *
+ * Lua's side of elf_file and elf_symbols.  It answers what the file says; what a name means to
+ * a user (versions, globs, who is nearest) is decided in crumb.names.binary.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core.h"
+#include "elf_file.h"
+#include "elf_symbols.h"
+#include "log.h"
+
+#define CLASS "crumb.Elf"
+#define NOTES_MAX (64u << 20)
+#define NT_STAPSDT 3
+
+struct elf_handle {
+	struct handle handle;
+	struct elf_file file;
+	struct elf_symbols symbols;
+	bool indexed;
+};
+
+static int release(struct handle *handle)
+{
+	struct elf_handle *elf = (struct elf_handle *)handle;
+
+	crumb_symbols_free(&elf->symbols);
+	crumb_elf_close(&elf->file);
+	return 0;
+}
+
+static int l_fail(lua_State *L, int err, const char *what, const char *reason)
+{
+	lua_pushnil(L);
+	lua_pushfstring(L, "%s: %s", what, *reason ? reason : crumb_log_errno(err));
+	lua_pushinteger(L, err);
+	return 3;
+}
+
+/* core.elf(path) -> crumb.Elf | nil, message, errno */
+int l_elf_open(lua_State *L)
+{
+	size_t length;
+	const char *path = luaL_checklstring(L, 1, &length);
+	char reason[ELF_REASON];
+	struct elf_handle *elf;
+	int err;
+
+	luaL_argcheck(L, length == strlen(path), 1, "the path holds a NUL");
+	elf = handle_new(L, CLASS, sizeof(*elf), 0);
+	err = crumb_elf_open(&elf->file, path, reason);
+	if (err)
+		return l_fail(L, err, lua_pushfstring(L, "open %s", path), reason);
+	elf->handle.release = release;
+	return 1;
+}
+
+static struct elf_handle *l_check(lua_State *L)
+{
+	return handle_check(L, 1, CLASS);
+}
+
+/* Reads the symbols at the first question about them; 0 or how many values were pushed. */
+static int l_index(lua_State *L, struct elf_handle *elf)
+{
+	char reason[ELF_REASON];
+	int err;
+
+	if (elf->indexed)
+		return 0;
+	err = crumb_symbols_load(&elf->symbols, &elf->file, reason);
+	if (err)
+		return l_fail(L, err, "read the symbols", reason);
+	elf->indexed = true;
+	return 0;
+}
+
+static const char *binding(unsigned char info)
+{
+	switch (ELF64_ST_BIND(info)) {
+	case STB_LOCAL:
+		return "local";
+	case STB_WEAK:
+		return "weak";
+	default:
+		return "global";
+	}
+}
+
+static void l_set_string(lua_State *L, const char *key, const char *value)
+{
+	lua_pushstring(L, value);
+	lua_setfield(L, -2, key);
+}
+
+static void l_set_integer(lua_State *L, const char *key, uint64_t value)
+{
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, key);
+}
+
+static void l_set_boolean(lua_State *L, const char *key, bool value)
+{
+	lua_pushboolean(L, value);
+	lua_setfield(L, -2, key);
+}
+
+static void l_push_symbol(lua_State *L, const struct elf_handle *elf,
+			  const struct elf_symbol *symbol)
+{
+	bool resolver = ELF64_ST_TYPE(symbol->info) == STT_GNU_IFUNC;
+	uint64_t offset;
+
+	lua_createtable(L, 0, 11);
+	lua_pushlstring(L, symbol->name, symbol->length);
+	lua_setfield(L, -2, "name");
+	l_set_integer(L, "value", symbol->value);
+	l_set_integer(L, "size", symbol->size);
+	if (!symbol->imported && crumb_elf_offset(&elf->file, symbol->value, &offset))
+		l_set_integer(L, "offset", offset);
+	l_set_string(L, "bind", binding(symbol->info));
+	l_set_string(L, "type", resolver ? "ifunc" : "func");
+	l_set_string(L, "table", symbol->dynamic ? "dynsym" : "symtab");
+	l_set_boolean(L, "imported", symbol->imported);
+	if (symbol->version) {
+		l_set_string(L, "version", symbol->version);
+		l_set_boolean(L, "default", symbol->standard);
+	}
+	if (symbol->library)
+		l_set_string(L, "library", symbol->library);
+}
+
+static int l_find(lua_State *L)
+{
+	struct elf_handle *elf = l_check(L);
+	size_t length, count;
+	const char *name = luaL_checklstring(L, 2, &length);
+	uint32_t found[ELF_MATCHES_MAX];
+	int failed = l_index(L, elf);
+
+	if (failed)
+		return failed;
+	count = crumb_symbols_find(&elf->symbols, name, length, found);
+	lua_createtable(L, (int)count, 0);
+	for (size_t i = 0; i < count; i++) {
+		l_push_symbol(L, elf, &elf->symbols.list[found[i]]);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	return 1;
+}
+
+/* Appends the string on the top to `list`, unless `seen` has it; pops it. */
+static void l_append_once(lua_State *L, int list, int seen, lua_Integer *count)
+{
+	lua_pushvalue(L, -1);
+	if (lua_rawget(L, seen) == LUA_TNIL) {
+		lua_pushvalue(L, -2);
+		lua_pushboolean(L, 1);
+		lua_rawset(L, seen);
+		lua_pushvalue(L, -2);
+		lua_rawseti(L, list, ++*count);
+	}
+	lua_pop(L, 2);
+}
+
+static int l_names(lua_State *L)
+{
+	struct elf_handle *elf = l_check(L);
+	int failed = l_index(L, elf), list, seen;
+	lua_Integer count = 0;
+
+	if (failed)
+		return failed;
+	lua_newtable(L);
+	lua_newtable(L);
+	list = lua_gettop(L) - 1;
+	seen = list + 1;
+	for (uint32_t i = 0; i < elf->symbols.count; i++) {
+		const struct elf_symbol *symbol = &elf->symbols.list[i];
+
+		if (symbol->imported)
+			continue;
+		lua_pushlstring(L, symbol->name, symbol->length);
+		l_append_once(L, list, seen, &count);
+	}
+	lua_settop(L, list);
+	return 1;
+}
+
+static int l_stripped(lua_State *L)
+{
+	struct elf_handle *elf = l_check(L);
+	GElf_Shdr header;
+
+	lua_pushboolean(L, !crumb_elf_by_type(&elf->file, SHT_SYMTAB, &header));
+	return 1;
+}
+
+static int l_offset(lua_State *L)
+{
+	struct elf_handle *elf = l_check(L);
+	uint64_t offset;
+
+	if (crumb_elf_offset(&elf->file, (uint64_t)luaL_checkinteger(L, 2), &offset))
+		lua_pushinteger(L, (lua_Integer)offset);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
+static int l_executable(lua_State *L)
+{
+	struct elf_handle *elf = l_check(L);
+
+	lua_pushboolean(L, crumb_elf_executable(&elf->file, (uint64_t)luaL_checkinteger(L, 2)));
+	return 1;
+}
+
+static int l_path(lua_State *L)
+{
+	struct elf_handle *elf = l_check(L);
+
+	lua_pushfstring(L, "/proc/self/fd/%d", elf->file.fd);
+	return 1;
+}
+
+static int l_machine(lua_State *L)
+{
+	l_check(L);
+	lua_pushstring(L, crumb_elf_machine());
+	return 1;
+}
+
+static int l_is_go(lua_State *L)
+{
+	static const char *const marks[] = { ".go.buildinfo", ".note.go.buildid", ".gopclntab" };
+	struct elf_handle *elf = l_check(L);
+	GElf_Shdr header;
+	bool go = false;
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(*marks) && !go; i++)
+		go = crumb_elf_by_name(&elf->file, marks[i], &header);
+	lua_pushboolean(L, go);
+	return 1;
+}
+
+static int l_needed(lua_State *L)
+{
+	struct elf_handle *elf = l_check(L);
+	char reason[ELF_REASON] = "";
+	struct elf_bytes bytes, strings;
+	GElf_Shdr header;
+	Elf_Scn *section = crumb_elf_by_type(&elf->file, SHT_DYNAMIC, &header);
+	lua_Integer count = 0;
+	Elf64_Dyn entry;
+	int err;
+
+	lua_newtable(L);
+	if (!section)
+		return 1;
+	err = crumb_elf_bytes(&elf->file, section, &bytes, reason);
+	if (!err)
+		err = crumb_elf_linked(&elf->file, header.sh_link, &strings, reason);
+	if (err)
+		return l_fail(L, err, "read the dynamic section", reason);
+	for (uint64_t at = 0; bytes.size - at >= sizeof(entry); at += sizeof(entry)) {
+		const char *name;
+		size_t length;
+
+		memcpy(&entry, bytes.data + at, sizeof(entry));
+		if (entry.d_tag == DT_NULL)
+			break;
+		if (entry.d_tag != DT_NEEDED)
+			continue;
+		name = crumb_elf_string(&strings, entry.d_un.d_val, &length);
+		if (!name)
+			continue;
+		lua_pushlstring(L, name, length);
+		lua_rawseti(L, -2, ++count);
+	}
+	return 1;
+}
+
+/* Pushes "provider:name" of a note's description: three addresses, then the strings. */
+static bool l_push_probe(lua_State *L, const struct elf_bytes *description)
+{
+	size_t provider_length, name_length;
+	uint64_t at = 3 * sizeof(uint64_t);
+	const char *provider = crumb_elf_string(description, at, &provider_length);
+	const char *name;
+
+	if (!provider)
+		return false;
+	name = crumb_elf_string(description, at + provider_length + 1, &name_length);
+	if (!name)
+		return false;
+	lua_pushfstring(L, "%s:%s", provider, name);
+	return true;
+}
+
+/* The next note's description; false at the end.  It moves `at` on by at least one header. */
+static bool next_note(const struct elf_bytes *notes, uint64_t *at, struct elf_bytes *description,
+		      bool *probe)
+{
+	Elf64_Nhdr header;
+	uint64_t name, text, end;
+
+	if (notes->size - *at < sizeof(header))
+		return false;
+	memcpy(&header, notes->data + *at, sizeof(header));
+	name = *at + sizeof(header);
+	text = name + (((uint64_t)header.n_namesz + 3) & ~3ull);
+	end = text + header.n_descsz;
+	if (end > notes->size)
+		return false;
+	*description = (struct elf_bytes){ notes->data + text, header.n_descsz };
+	*probe = header.n_type == NT_STAPSDT && header.n_namesz == sizeof("stapsdt") &&
+		 !memcmp(notes->data + name, "stapsdt", sizeof("stapsdt"));
+	end = (end + 3) & ~3ull;
+	*at = end < notes->size ? end : notes->size;
+	return true;
+}
+
+static int l_usdt(lua_State *L)
+{
+	struct elf_handle *elf = l_check(L);
+	char reason[ELF_REASON] = "";
+	struct elf_bytes notes, description;
+	GElf_Shdr header;
+	Elf_Scn *section = crumb_elf_by_name(&elf->file, ".note.stapsdt", &header);
+	lua_Integer count = 0;
+	uint64_t at = 0;
+	bool probe;
+	int err, list;
+
+	lua_newtable(L);
+	if (!section)
+		return 1;
+	err = crumb_elf_bytes(&elf->file, section, &notes, reason);
+	if (!err && notes.size > NOTES_MAX) {
+		snprintf(reason, sizeof(reason), "they are larger than %u bytes", NOTES_MAX);
+		err = EFBIG;
+	}
+	if (err)
+		return l_fail(L, err, "read the USDT notes", reason);
+	list = lua_gettop(L);
+	lua_newtable(L);
+	while (next_note(&notes, &at, &description, &probe))
+		if (probe && l_push_probe(L, &description))
+			l_append_once(L, list, list + 1, &count);
+	lua_settop(L, list);
+	return 1;
+}
+
+void elf_register(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "find", l_find },	{ "names", l_names },
+		{ "stripped", l_stripped }, { "offset", l_offset },
+		{ "executable", l_executable }, { "path", l_path },
+		{ "machine", l_machine }, { "is_go", l_is_go },
+		{ "needed", l_needed },	{ "usdt", l_usdt },
+		{ NULL, NULL },
+	};
+
+	handle_class(L, CLASS, methods);
+}

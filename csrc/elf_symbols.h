@@ -1,0 +1,57 @@
+/*
+ * elf_symbols: the functions that an ELF file names, indexed by name.
+ *
+ * Read once from .dynsym and .symtab; the names stay in the file's own tables, so the index
+ * must not outlive the file.  A name ends before its first '@': what follows is its version.
+ */
+#ifndef CRUMB_ELF_SYMBOLS_H
+#define CRUMB_ELF_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "elf_file.h"
+
+#define ELF_MATCHES_MAX 4096
+
+struct elf_version {
+	const char *name;	/* NULL: none with this number */
+	const char *library;	/* whose it is, for imported symbols; or NULL */
+};
+
+struct elf_symbol {
+	const char *name;
+	uint64_t value;
+	uint64_t size;
+	const char *version;	/* or NULL */
+	const char *library;	/* where an imported one lives, or NULL */
+	uint32_t next;		/* of the same hash; UINT32_MAX ends */
+	uint16_t length;	/* of the name, without version */
+	uint8_t info;		/* st_info */
+	bool dynamic;		/* from .dynsym */
+	bool imported;
+	bool standard;		/* the version that a bare name means: foo@@VERSION */
+};
+
+struct elf_symbols {
+	struct elf_symbol *list;
+	uint32_t count;
+	uint32_t *heads;
+	uint32_t mask;
+	struct elf_version *versions;
+	uint32_t version_count;
+};
+
+/* 0, or an errno and why in `reason`.  A file without symbol tables has no symbols. */
+int crumb_symbols_load(struct elf_symbols *symbols, const struct elf_file *file, char *reason);
+void crumb_symbols_free(struct elf_symbols *symbols);
+
+/*
+ * The indices of the symbols of that name, at most ELF_MATCHES_MAX; what .symtab repeats of
+ * .dynsym is left out.
+ */
+size_t crumb_symbols_find(const struct elf_symbols *symbols, const char *name, size_t length,
+			  uint32_t *found);
+
+#endif

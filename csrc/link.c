@@ -1,0 +1,158 @@
+/* link: what holds a program to its sites; attach.c makes the kernel's links that it is made of. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core.h"
+#include "link_info.h"
+#include "log.h"
+
+/* One link of the kernel: libbpf's, or a bare descriptor where libbpf has no call. */
+struct link_part {
+	struct bpf_link *link;
+	int fd;
+};
+
+static int part_close(struct link_part *part)
+{
+	if (part->link)
+		return -bpf_link__destroy(part->link);
+	return close(part->fd) ? errno : 0;
+}
+
+/* The newest first, so that a partly detached link never has a gap before its end. */
+static int link_release(struct handle *handle)
+{
+	struct link *link = (struct link *)handle;
+	int err, first = 0;
+
+	while (link->count) {
+		err = part_close(&link->parts[--link->count]);
+		first = first ? first : err;
+	}
+	free(link->parts);
+	link->parts = NULL;
+	return first;
+}
+
+void link_push(lua_State *L, int owner, struct bpf_program *program)
+{
+	struct link *link = handle_new(L, LINK, sizeof(*link), owner);
+
+	link->program = program;
+	link->handle.release = link_release;
+	if (owner)
+		handle_own(L, -1, RANK_LINK);
+}
+
+int crumb_link_reserve(struct link *link)
+{
+	size_t room = link->room ? link->room * 2 : 1;
+	struct link_part *parts;
+
+	if (link->count < link->room)
+		return 0;
+	parts = realloc(link->parts, room * sizeof(*parts));
+	if (!parts)
+		return ENOMEM;
+	link->parts = parts;
+	link->room = room;
+	return 0;
+}
+
+void crumb_link_add(struct link *link, struct bpf_link *kernel_link, int fd)
+{
+	link->parts[link->count++] = (struct link_part){ .link = kernel_link, .fd = fd };
+}
+
+static int part_fd(const struct link_part *part)
+{
+	return part->link ? bpf_link__fd(part->link) : part->fd;
+}
+
+static struct link_part *check_part(lua_State *L, int arg, struct link *link)
+{
+	lua_Integer i = luaL_optinteger(L, arg, 1);
+
+	luaL_argcheck(L, i >= 1 && (size_t)i <= link->count, arg, "the link has no such part");
+	return &link->parts[i - 1];
+}
+
+static int l_link_length(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)((struct link *)handle_check(L, 1, LINK))->count);
+	return 1;
+}
+
+/* link:fd([part]) -> integer */
+static int l_link_fd(lua_State *L)
+{
+	struct link *link = handle_check(L, 1, LINK);
+
+	lua_pushinteger(L, part_fd(check_part(L, 2, link)));
+	return 1;
+}
+
+/* link:raw_info([part]) -> table | nil, message, errno */
+static int l_link_raw_info(lua_State *L)
+{
+	struct link *link = handle_check(L, 1, LINK);
+
+	return link_info_push(L, part_fd(check_part(L, 2, link)));
+}
+
+/* link:pin_part(part, path) -> true | nil, message, errno */
+static int l_link_pin_part(lua_State *L)
+{
+	struct link *link = handle_check(L, 1, LINK);
+	struct link_part *part = check_part(L, 2, link);
+	const char *path = luaL_checkstring(L, 3);
+	int err;
+
+	crumb_log_reset();
+	err = part->link ? bpf_link__pin(part->link, path) : bpf_obj_pin(part->fd, path);
+	if (err)
+		return handle_fail_log(L, err, "pin link at %s", path);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* core.pinned_link(path) -> Link | nil, message, errno */
+int l_link_open_pin(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct bpf_link *kernel_link;
+	struct link *link;
+	int err;
+
+	link_push(L, 0, NULL);
+	link = lua_touserdata(L, -1);
+	err = crumb_link_reserve(link);
+	if (err)
+		return handle_fail(L, err, "open pinned link %s", path);
+	crumb_log_reset();
+	kernel_link = bpf_link__open(path);
+	if (!kernel_link)
+		return handle_fail_log(L, errno, "open pinned link %s", path);
+	crumb_link_add(link, kernel_link, -1);
+	return 1;
+}
+
+void link_register(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "fd", l_link_fd },
+		{ "raw_info", l_link_raw_info },
+		{ "pin_part", l_link_pin_part },
+		{ NULL, NULL },
+	};
+
+	handle_class(L, LINK, methods);
+	luaL_getmetatable(L, LINK);
+	lua_pushcfunction(L, l_link_length);
+	lua_setfield(L, -2, "__len");
+	lua_getfield(L, -1, "methods");
+	luaL_setfuncs(L, attach_methods, 0);
+	lua_pop(L, 2);
+}

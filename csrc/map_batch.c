@@ -1,0 +1,120 @@
+/*
+ * map_batch: many elements in one system call.
+ *
+ * A batch walks the buckets of a hash map, so unlike next_key it ends, and meets every key that
+ * stayed, however the map changes meanwhile.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "map.h"
+
+#define BATCH_LIMIT (1 << 20)
+
+/*
+ * map:lookup_batch(count [, position]) -> keys, values, next position | nil, message, errno
+ * The position is an opaque string; none comes back at the end.
+ */
+static int l_map_lookup_batch(lua_State *L)
+{
+	struct map *map = handle_check(L, 1, MAP);
+	int fd = map_fd(L, map), err;
+	size_t bytes = map_value_bytes(L, map), length = 0, size;
+	lua_Integer asked = luaL_checkinteger(L, 2);
+	const char *position = luaL_optlstring(L, 3, NULL, &length);
+	__u32 count = (__u32)asked;
+	char *keys, *values, *next;
+
+	luaL_argcheck(L, asked >= 1 && asked <= BATCH_LIMIT, 2, "out of range");
+	/* The kernel's position is a key, or a bucket's number. */
+	size = map->key_size > sizeof(__u32) ? map->key_size : sizeof(__u32);
+	luaL_argcheck(L, !position || length == size, 3, "not a position");
+	keys = lua_newuserdatauv(L, (size_t)count * map->key_size + 1, 0);
+	values = lua_newuserdatauv(L, (size_t)count * bytes + 1, 0);
+	next = lua_newuserdatauv(L, size, 0);
+	memset(next, 0, size);
+	err = bpf_map_lookup_batch(fd, (void *)position, next, keys, values, &count, NULL);
+	if (err && err != -ENOENT)
+		return handle_fail(L, err, "read map %s", map_name(L, 1));
+	lua_createtable(L, (int)count, 0);
+	lua_createtable(L, (int)count, 0);
+	for (__u32 i = 0; i < count; i++) {
+		map_push_key(L, map, keys + (size_t)i * map->key_size);
+		lua_rawseti(L, -3, (lua_Integer)i + 1);
+		map_push_value(L, map, values + i * bytes, bytes);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	if (err)
+		return 2;
+	lua_pushlstring(L, next, size);
+	return 3;
+}
+
+/* The list of keys at `arg`, encoded one behind the other; their number in *count. */
+static char *check_keys(lua_State *L, int arg, const struct map *map, __u32 *count)
+{
+	size_t length;
+	char *keys;
+
+	luaL_checktype(L, arg, LUA_TTABLE);
+	length = lua_rawlen(L, arg);
+	luaL_argcheck(L, length <= BATCH_LIMIT, arg, "too many keys for one batch");
+	keys = lua_newuserdatauv(L, length * map->key_size + 1, 0);
+	for (size_t i = 0; i < length; i++) {
+		lua_rawgeti(L, arg, (lua_Integer)i + 1);
+		map_encode_key(L, lua_gettop(L), map, keys + i * map->key_size);
+		lua_pop(L, 1);
+	}
+	*count = (__u32)length;
+	return keys;
+}
+
+/* map:update_batch(keys, values [, flags]) -> number written | nil, message, errno */
+static int l_map_update_batch(lua_State *L)
+{
+	struct map *map = handle_check(L, 1, MAP);
+	int fd = map_fd(L, map), err;
+	size_t bytes = map_value_bytes(L, map);
+	LIBBPF_OPTS(bpf_map_batch_opts, options, .elem_flags = map_check_flags(L, 4));
+	__u32 count;
+	char *keys, *values;
+
+	luaL_checktype(L, 3, LUA_TTABLE);
+	keys = check_keys(L, 2, map, &count);
+	luaL_argcheck(L, lua_rawlen(L, 3) == count, 3, "not one value for each key");
+	values = lua_newuserdatauv(L, count * bytes + 1, 0);
+	for (__u32 i = 0; i < count; i++) {
+		lua_rawgeti(L, 3, (lua_Integer)i + 1);
+		map_encode_value(L, -1, map, values + i * bytes, bytes);
+		lua_pop(L, 1);
+	}
+	err = count ? bpf_map_update_batch(fd, keys, values, &count, &options) : 0;
+	if (err)
+		return handle_fail(L, err, "update map %s (after %d elements)", map_name(L, 1),
+				   (int)count);
+	lua_pushinteger(L, count);
+	return 1;
+}
+
+/* map:delete_batch(keys) -> number deleted | nil, message, errno */
+static int l_map_delete_batch(lua_State *L)
+{
+	struct map *map = handle_check(L, 1, MAP);
+	int fd = map_fd(L, map), err;
+	__u32 count;
+	char *keys = check_keys(L, 2, map, &count);
+
+	err = count ? bpf_map_delete_batch(fd, keys, &count, NULL) : 0;
+	if (err)
+		return handle_fail(L, err, "delete from map %s (after %d elements)",
+				   map_name(L, 1), (int)count);
+	lua_pushinteger(L, count);
+	return 1;
+}
+
+const luaL_Reg map_batch_methods[] = {
+	{ "delete_batch", l_map_delete_batch },
+	{ "lookup_batch", l_map_lookup_batch },
+	{ "update_batch", l_map_update_batch },
+	{ NULL, NULL },
+};

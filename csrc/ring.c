@@ -1,0 +1,214 @@
+/*
+ * ring: BPF ring buffers, pulled.
+ *
+ * A reader takes one record at a time: it decodes the record, hands its place back to the
+ * kernel, then returns to Lua.  So no Lua runs while a record is held, an error in a handler
+ * neither loses nor repeats one, and a handler may poll, yield or close as it likes.
+ * When to wait and when to stop is decided in Lua (lua/crumb/bpf/ring.lua).
+ */
+#define _GNU_SOURCE
+#include "ring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define BUSY_NAP 200000 /* ns: a producer holds the head for less than that */
+
+static void source_close(struct source *source, size_t page)
+{
+	if (source->consumer)
+		munmap(source->consumer, page);
+	if (source->producer)
+		munmap((void *)source->producer, page + 2 * (source->mask + 1));
+	if (source->fd >= 0)
+		close(source->fd);
+}
+
+static int ring_release(struct handle *handle)
+{
+	struct ring *ring = (struct ring *)handle;
+
+	while (ring->count)
+		source_close(&ring->sources[--ring->count], ring->page);
+	free(ring->sources);
+	ring->sources = NULL;
+	close(ring->epoll);
+	return 0;
+}
+
+/* core.ring(owner): an empty ring of an Object */
+int l_ring_open(lua_State *L)
+{
+	struct ring *ring;
+
+	handle_check(L, 1, OBJECT);
+	ring = handle_new(L, RING, sizeof(*ring), 1);
+	handle_own(L, -1, RANK_RING);
+	lua_newtable(L);
+	handle_set_field(L, -2, "maps");
+	ring->page = (size_t)sysconf(_SC_PAGESIZE);
+	ring->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (ring->epoll < 0)
+		return handle_fail(L, errno, "open a ring");
+	ring->handle.release = ring_release;
+	return 1;
+}
+
+static int source_map(struct source *source, size_t page)
+{
+	size_t size = source->mask + 1;
+	void *pages;
+
+	pages = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, source->fd, 0);
+	if (pages == MAP_FAILED)
+		return errno;
+	source->consumer = pages;
+	pages = mmap(NULL, page + 2 * size, PROT_READ, MAP_SHARED, source->fd, (off_t)page);
+	if (pages == MAP_FAILED)
+		return errno;
+	source->producer = pages;
+	source->data = (const unsigned char *)pages + page;
+	source->position = *source->consumer;
+	source->limit = source->position;
+	return 0;
+}
+
+/* ring:add_map(map, type name or nil) -> the ring | nil, message, errno */
+static int l_ring_add_map(lua_State *L)
+{
+	struct ring *ring = handle_check(L, 1, RING);
+	struct map *map = handle_check(L, 2, MAP);
+	const char *type = luaL_optstring(L, 3, NULL);
+	struct source source = { .fd = -1, .mask = map->max_entries - 1 }, *sources;
+	struct epoll_event event = { .events = EPOLLIN };
+	int64_t size;
+	int32_t id;
+	int err;
+
+	if (map->type != BPF_MAP_TYPE_RINGBUF)
+		return luaL_argerror(L, 2, "not a ring buffer map");
+	if (type) {
+		id = map->btf ? crumb_type_id(map->btf, type) : -ENOENT;
+		size = id > 0 ? crumb_type_size(map->btf, (uint32_t)id) : id;
+		if (size < 0)
+			return luaL_argerror(L, 3, lua_pushfstring(L, "no type '%s' in the object's BTF",
+								   type));
+		source.btf = map->btf;
+		source.type = (uint32_t)btf__resolve_type(map->btf, (uint32_t)id);
+		source.least = (uint32_t)size;
+	}
+	sources = realloc(ring->sources, (ring->count + 1) * sizeof(*sources));
+	if (!sources)
+		return luaL_error(L, "not enough memory");
+	ring->sources = sources;
+	source.fd = fcntl(map_fd(L, map), F_DUPFD_CLOEXEC, 0);
+	err = source.fd < 0 ? errno : source_map(&source, ring->page);
+	if (!err && epoll_ctl(ring->epoll, EPOLL_CTL_ADD, source.fd, &event))
+		err = errno;
+	if (err) {
+		source_close(&source, ring->page);
+		return handle_fail(L, err, "read ring buffer %s", map_name(L, 2));
+	}
+	sources[ring->count++] = source;
+	lua_getfield(L, 1, "maps");
+	lua_pushvalue(L, 2);
+	lua_rawseti(L, -2, (lua_Integer)ring->count);
+	lua_settop(L, 1);
+	return 1;
+}
+
+/* Whether a record waits; *busy when its producer has not finished it. */
+static bool pending(struct ring *ring, bool *busy)
+{
+	const void *record;
+	uint32_t length;
+
+	for (size_t i = 0; i < ring->count; i++) {
+		struct source *source = &ring->sources[i];
+
+		if (crumb_source_peek(source, &record, &length))
+			return true;
+		*busy |= source->position != source->limit;
+	}
+	return false;
+}
+
+/* ring:wait(nanoseconds) -> true: there may be records | false: not in that time | nil: a signal came */
+static int l_ring_wait(lua_State *L)
+{
+	struct ring *ring = handle_check(L, 1, RING);
+	int64_t left = luaL_checkinteger(L, 2);
+	struct pollfd epoll = { .fd = ring->epoll, .events = POLLIN };
+	struct timespec limit;
+	bool busy = false;
+	int ready;
+
+	if (pending(ring, &busy)) {
+		lua_pushboolean(L, 1);
+		return 1;
+	}
+	if (busy && left > BUSY_NAP)
+		left = BUSY_NAP;
+	limit.tv_sec = left > 0 ? left / 1000000000 : 0;
+	limit.tv_nsec = left > 0 ? left % 1000000000 : 0;
+	/* The descriptor is ready as long as an unfinished record is at the head. */
+	ready = ppoll(&epoll, busy ? 0 : 1, &limit, NULL);
+	if (ready < 0) {
+		if (errno != EINTR)
+			return luaL_error(L, "wait for a ring: %s", strerror(errno));
+		lua_pushnil(L);
+		return 1;
+	}
+	lua_pushboolean(L, pending(ring, &busy));
+	return 1;
+}
+
+/* ring:fd() -> an epoll descriptor, readable when records wait */
+static int l_ring_fd(lua_State *L)
+{
+	lua_pushinteger(L, ((struct ring *)handle_check(L, 1, RING))->epoll);
+	return 1;
+}
+
+static void set_integer(lua_State *L, const char *key, uint64_t value)
+{
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, key);
+}
+
+/* ring:stats() -> { delivered =, malformed =, discarded =, pending = bytes } */
+static int l_ring_stats(lua_State *L)
+{
+	struct ring *ring = handle_check(L, 1, RING);
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < ring->count; i++)
+		bytes += __atomic_load_n(ring->sources[i].producer, __ATOMIC_ACQUIRE) -
+			 ring->sources[i].position;
+	lua_newtable(L);
+	set_integer(L, "delivered", ring->delivered);
+	set_integer(L, "malformed", ring->malformed);
+	set_integer(L, "discarded", ring->discarded);
+	set_integer(L, "pending", bytes);
+	return 1;
+}
+
+void ring_register(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "add_map", l_ring_add_map },
+		{ "fd", l_ring_fd },
+		{ "reader", l_ring_reader },
+		{ "stats", l_ring_stats },
+		{ "wait", l_ring_wait },
+		{ NULL, NULL },
+	};
+
+	handle_class(L, RING, methods);
+}

@@ -1,0 +1,62 @@
+/* ring: the rings of ring.c, and how reader.c takes records from them. */
+#ifndef CRUMB_RING_H
+#define CRUMB_RING_H
+
+#include <linux/bpf.h>
+#include <stdint.h>
+
+#include "codec.h"
+#include "core.h"
+#include "map.h"
+
+/* One ring buffer map, mapped into memory as the kernel lays it out. */
+struct source {
+	int fd; /* ours: the mapping outlives the map's handle */
+	unsigned long *consumer; /* a page of its own, which we write */
+	const unsigned long *producer; /* a page of its own, before the data */
+	const unsigned char *data; /* mapped twice in a row, so that no record is split */
+	unsigned long mask;
+	unsigned long position; /* of the next record */
+	unsigned long limit; /* the producer's position when last looked at */
+	const struct btf *btf; /* NULL: records are raw bytes */
+	uint32_t type;
+	uint32_t least; /* bytes: a shorter record is malformed */
+};
+
+struct ring {
+	struct handle handle;
+	int epoll;
+	size_t page;
+	struct source *sources;
+	size_t count;
+	uint64_t delivered, malformed, discarded;
+};
+
+/* Finds the record at the head without taking it; false when there is none, or it is unfinished. */
+static inline bool crumb_source_peek(struct source *source, const void **record, uint32_t *length)
+{
+	const unsigned char *header;
+
+	if (source->position == source->limit) {
+		source->limit = __atomic_load_n(source->producer, __ATOMIC_ACQUIRE);
+		if (source->position == source->limit)
+			return false;
+	}
+	header = source->data + (source->position & source->mask);
+	*length = __atomic_load_n((const uint32_t *)header, __ATOMIC_ACQUIRE);
+	*record = header + BPF_RINGBUF_HDR_SZ;
+	return !(*length & BPF_RINGBUF_BUSY_BIT);
+}
+
+/* Hands the place of the record at the head, of the peeked length, back to the kernel. */
+static inline void crumb_source_advance(struct source *source, uint32_t length)
+{
+	length &= ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+	source->position += (length + BPF_RINGBUF_HDR_SZ + 7) & ~7ul;
+	__atomic_store_n(source->consumer, source->position, __ATOMIC_RELEASE);
+}
+
+/* ring:reader(fields | nil, pause [, deadline]) -> iterator; in reader.c */
+int l_ring_reader(lua_State *L);
+
+#endif

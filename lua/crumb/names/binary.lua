@@ -1,0 +1,304 @@
+--- binary: which places in an ELF file a uprobe, uretprobe or usdt target means.
+--
+-- crumb finds them itself, from the open file that the kernel is then handed; libbpf would trust
+-- the file, look names up in PATH, and open it a second time.
+
+local core <const> = require "crumb.core"
+local glob <const> = require "crumb.names.glob"
+local library <const> = require "crumb.names.library"
+
+local binary = {}
+
+local ENOENT <const>, EINVAL <const>, ENOTUNIQ <const>, EOPNOTSUPP <const> = 2, 22, 76, 95
+local LISTED <const> = 8
+
+---@class crumb.BinarySite
+---@field symbol string? its name; nil of a raw offset
+---@field names string[] all the names that were asked for and lie here
+---@field offset integer in the file, which is what the kernel takes
+---@field address integer? as the file has it (add the load address to get the process's)
+---@field size integer? bytes in the function; 0 when the file does not say
+---@field delta integer bytes after the symbol's start
+
+---@class crumb.BinarySites
+---@field elf userdata crumb.Elf: keep it open until the link is made, then close it
+---@field path string the file, as it was found
+---@field sites crumb.BinarySite[]
+---@field skipped { symbol: string, reason: string }[]? what a glob matched and cannot be probed
+
+local function fail(target, err, format, ...)
+	return nil, target.text .. ": " .. format:format(...), err
+end
+
+local function near_text(names)
+	return #names > 0 and (" (nearest: %s)"):format(table.concat(names, ", ")) or ""
+end
+
+-- "foo@VER" and "foo@@VER"; a name may begin with "@".
+local function split_version(symbol)
+	local name <const>, mark <const>, version <const> = symbol:match("^(.[^@]*)(@@?)(.+)$")
+	if not name then return symbol end
+	return name, version, mark == "@@"
+end
+
+local function full_name(symbol)
+	if not symbol.version then return symbol.name end
+	return symbol.name .. (symbol.default and "@@" or "@") .. symbol.version
+end
+
+-- The symbols of that name and version that are defined here; and one that is imported.
+local function defined(symbols, version, default)
+	local here <const>, imported = {}, nil
+	for _, symbol in ipairs(symbols) do
+		if symbol.imported then
+			imported = symbol
+		elseif not version or (symbol.version == version and (symbol.default or not default)) then
+			here[#here + 1] = symbol
+		end
+	end
+	return here, imported
+end
+
+-- As the linker does: a name without version is its default version, if it has one.
+local function prefer_default(symbols)
+	local chosen <const> = {}
+	for _, symbol in ipairs(symbols) do
+		if not symbol.version or symbol.default then chosen[#chosen + 1] = symbol end
+	end
+	return #chosen > 0 and chosen or symbols
+end
+
+-- What the error says of where a function is that the file only imports.
+local function imported_from(target, symbol, elf)
+	if symbol.library then
+		return fail(target, ENOENT, "'%s' is only imported here; it lives in %s: use %s:%s:%s", symbol.name,
+			symbol.library, target.kind, symbol.library, symbol.name)
+	end
+	local needed <const> = elf:needed() or {}
+	return fail(target, ENOENT, "'%s' is only imported here; it lives in one of the libraries %s: use %s:LIBRARY:%s",
+		symbol.name, table.concat(needed, ", "), target.kind, symbol.name)
+end
+
+local function unknown(target, elf, name)
+	local names <const>, message <const>, err <const> = elf:names()
+	if not names then return fail(target, err, "%s", message) end
+	local stripped = ""
+	if elf:stripped() then
+		stripped = ("; the file is stripped, so it names only what it exports: an offset works, %s:%s:0xOFFSET")
+			:format(target.kind, target.path)
+	end
+	return fail(target, ENOENT, "no symbol '%s'%s%s", name, near_text(core.nearest(name, names)), stripped)
+end
+
+local function wrong_version(target, symbols, name)
+	local versions <const> = {}
+	for _, symbol in ipairs(symbols) do
+		if not symbol.imported then versions[#versions + 1] = full_name(symbol) end
+	end
+	return fail(target, ENOENT, "no such version of '%s'; there are %s", name, table.concat(versions, ", "))
+end
+
+-- The functions that a resolver chooses from carry its name within theirs, where they are named.
+local function implementations(elf, name)
+	local found <const> = {}
+	local prefixes <const> = { "__" .. name .. "_", name .. "_" }
+	for _, other in ipairs(elf:names() or {}) do
+		for _, prefix in ipairs(prefixes) do
+			if #found < LISTED and other:sub(1, #prefix) == prefix then
+				local symbol <const> = elf:find(other)[1]
+				if symbol.type == "func" and not symbol.imported then found[#found + 1] = other end
+			end
+		end
+	end
+	return found
+end
+
+local function resolver(target, elf, symbol)
+	local found <const> = implementations(elf, symbol.name)
+	return fail(target, EOPNOTSUPP, "'%s' is an IFUNC: the symbol is the resolver, which runs once and returns the "
+		.. "function that is called%s; to probe the resolver, use %s:%s:0x%x", symbol.name,
+		#found > 0 and (" (perhaps one of %s)"):format(table.concat(found, ", ")) or "", target.kind,
+		target.path, symbol.offset or 0)
+end
+
+local function ambiguous(target, symbols, name)
+	local places <const> = {}
+	for i, symbol in ipairs(symbols) do
+		if i > LISTED then
+			places[#places + 1] = ("and %d more"):format(#symbols - LISTED)
+			break
+		end
+		local version <const> = symbol.version and (" (%s)"):format(full_name(symbol)) or ""
+		places[#places + 1] = (symbol.offset and ("0x%x"):format(symbol.offset) or "no segment") .. version
+	end
+	return fail(target, ENOTUNIQ, "%d functions are called '%s': at offsets %s; %s:%s:0xOFFSET takes one", #symbols, name,
+		table.concat(places, ", "), target.kind, target.path)
+end
+
+local function make_site(symbol, delta)
+	return {
+		symbol = symbol.name,
+		names = { symbol.name },
+		offset = symbol.offset + delta,
+		address = symbol.value + delta,
+		size = symbol.size,
+		delta = delta,
+	}
+end
+
+-- Several symbols in one place are one function.
+local function by_offset(symbols)
+	local places <const>, seen <const> = {}, {}
+	for _, symbol in ipairs(symbols) do
+		local key <const> = symbol.offset or symbol
+		if not seen[key] then
+			seen[key] = true
+			places[#places + 1] = symbol
+		end
+	end
+	return places
+end
+
+local function raw_sites(target, elf)
+	if not elf:executable(target.offset) then
+		return fail(target, EINVAL, "the offset 0x%x lies in no executable segment of the file", target.offset)
+	end
+	return { { names = {}, offset = target.offset, delta = 0 } }
+end
+
+local function exact_sites(target, elf, all, name, version, default)
+	local here, imported <const> = defined(all, version, default)
+	if not version then here = prefer_default(here) end
+	if #here == 0 then
+		if version and #defined(all) > 0 then return wrong_version(target, all, name) end
+		if imported then return imported_from(target, imported, elf) end
+		return unknown(target, elf, name)
+	end
+	here = by_offset(here)
+	if #here > 1 then return ambiguous(target, here, name) end
+	local symbol <const> = here[1]
+	if symbol.type == "ifunc" then return resolver(target, elf, symbol) end
+	if not symbol.offset then
+		return fail(target, EINVAL, "the symbol '%s' lies in no executable segment of the file", name)
+	end
+	if symbol.size > 0 and target.offset >= symbol.size then
+		return fail(target, EINVAL, "+0x%x lies past the end of '%s', which has %d bytes", target.offset, name, symbol.size)
+	end
+	if not elf:executable(symbol.offset + target.offset) then
+		return fail(target, EINVAL, "+0x%x after '%s' lies in no executable segment of the file", target.offset, name)
+	end
+	return { make_site(symbol, target.offset) }
+end
+
+-- Every place of every name: a glob that means both `foo@V1` and `foo@@V2` means both.
+local function glob_sites(target, elf, names)
+	local test <const> = glob.compile(target.symbol)
+	local sites <const>, skipped <const>, seen <const> = {}, {}, {}
+	for _, name in ipairs(names) do
+		local symbols <const> = test(name) and by_offset(defined(elf:find(name))) or {}
+		for _, symbol in ipairs(symbols) do
+			local known <const> = symbol.offset and seen[symbol.offset]
+			if symbol.type == "ifunc" then
+				skipped[#skipped + 1] = { symbol = name, reason = "it is an IFUNC" }
+			elseif not symbol.offset then
+				skipped[#skipped + 1] = { symbol = name, reason = "it lies in no executable segment" }
+			elseif known then
+				known.names[#known.names + 1] = name
+			else
+				local site <const> = make_site(symbol, 0)
+				seen[site.offset] = site
+				sites[#sites + 1] = site
+			end
+		end
+	end
+	if #sites == 0 then
+		local first <const> = skipped[1]
+		local why <const> = first and (" that can be probed (%s: %s)"):format(first.symbol, first.reason) or ""
+		return fail(target, first and EOPNOTSUPP or ENOENT, "no function matches '%s'%s%s", target.symbol, why,
+			elf:stripped() and "; the file is stripped" or "")
+	end
+	table.sort(sites, function(a, b) return a.offset < b.offset end)
+	return sites, skipped
+end
+
+local function function_sites(target, elf)
+	if target.kind == "uretprobe" and elf:is_go() then
+		return fail(target, EOPNOTSUPP,
+			"a uretprobe breaks Go programs: their stacks move, and the return address with them")
+	end
+	if not target.symbol then return raw_sites(target, elf) end
+	local name, version, default = target.symbol, nil, nil
+	local all, message <const>, err <const> = elf:find(name)
+	if not all then return fail(target, err, "%s", message) end
+	if #all == 0 then
+		name, version, default = split_version(target.symbol)
+		if version then all = elf:find(name) end
+	end
+	if #all == 0 and glob.is(target.symbol) then
+		if target.offset ~= 0 then return fail(target, EINVAL, "an offset goes with one name, not with a glob") end
+		return glob_sites(target, elf, elf:names())
+	end
+	return exact_sites(target, elf, all, name, version, default)
+end
+
+-- libbpf attaches these; what it cannot say is which names there are.
+local function usdt_sites(target, elf)
+	local probes <const>, message <const>, err <const> = elf:usdt()
+	if not probes then return fail(target, err, "%s", message) end
+	local wanted <const> = target.provider .. ":" .. target.name
+	for _, probe in ipairs(probes) do
+		if probe == wanted then return {} end
+	end
+	if #probes == 0 then return fail(target, ENOENT, "the file has no USDT probes") end
+	local near = core.nearest(wanted, probes)
+	if #near == 0 then near = { table.unpack(probes, 1, 3) } end
+	return fail(target, ENOENT, "no USDT probe '%s'%s", wanted, near_text(near))
+end
+
+--- The sites that a target means in a file that is open already.
+---@param target crumb.Target
+---@param elf userdata crumb.Elf
+---@return crumb.BinarySite[]? sites
+---@return table|string|nil skipped or the message
+---@return integer? errno
+function binary.sites(target, elf)
+	if target.kind == "usdt" then return usdt_sites(target, elf) end
+	return function_sites(target, elf)
+end
+
+--- Opens the file that a target names.
+---@param target crumb.Target
+---@param options { pid: integer? }?
+---@return userdata? elf
+---@return string path_or_message
+---@return integer? errno
+function binary.open(target, options)
+	local path <const>, reason <const>, err <const> = library.path(target.path, options and options.pid)
+	if not path then return fail(target, err, "%s", reason) end
+	local elf <const>, message <const>, failed <const> = core.elf(path)
+	if not elf then return fail(target, failed, "%s", message) end
+	return elf, path
+end
+
+--- The places that a uprobe or uretprobe target means; for usdt, none, but that the probe exists.
+--- Shape: sites are unique by offset, in its order
+--- Errors: nil, message, errno: ENOENT no such file, symbol or version, ENOTUNIQ several functions of that name,
+--- EINVAL an offset outside, EOPNOTSUPP an IFUNC or a uretprobe on Go, ENOEXEC no ELF file for this machine.
+--- Source: the file's .dynsym, .symtab, .gnu.version*, .note.stapsdt and program headers
+---@param target crumb.Target
+---@param options { pid: integer? }? the process whose libraries and `exe` are meant
+---@return crumb.BinarySites?
+---@return string? message
+---@return integer? errno
+function binary.resolve(target, options)
+	local elf <const>, path <const>, failed <const> = binary.open(target, options)
+	if not elf then return nil, path, failed end
+	local sites <const>, skipped <const>, err <const> = binary.sites(target, elf)
+	if not sites then
+		elf:close()
+		return nil, skipped, err
+	end
+	return { elf = elf, path = path, sites = sites, skipped = skipped }
+end
+
+return binary

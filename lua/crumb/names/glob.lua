@@ -1,0 +1,79 @@
+--- glob: which names a pattern with `*`, `?` and `[...]` means.
+--
+-- Names come from files that nobody vouches for, so the time is bounded: a pattern is cut at its
+-- stars into pieces of fixed length, and each piece is looked for once, from left to right.
+
+local glob = {}
+
+--- Whether a name has a character that globs give a meaning.
+---@param name string
+---@return boolean
+function glob.is(name)
+	return name:find("[*?%[]") ~= nil
+end
+
+local function escape(text)
+	return (text:gsub("%W", "%%%0"))
+end
+
+-- The Lua set for what stands between "[" and "]". Ranges are written out, since Lua gives no
+-- meaning to a range whose end is escaped.
+local function set(text)
+	local negated <const>, members <const> = text:match("^([!^]?)(.+)$")
+	local spelt <const> = members:gsub("(.)%-(.)", function(from, to)
+		local all <const> = {}
+		for byte = from:byte(), to:byte() do all[#all + 1] = string.char(byte) end
+		return table.concat(all)
+	end)
+	-- An empty range such as "z-a" leaves nothing, and nothing is what it matches.
+	if spelt == "" then return negated ~= "" and "." or "[^%z\1-\255]" end
+	return (negated ~= "" and "[^" or "[") .. escape(spelt) .. "]"
+end
+
+-- The Lua pattern and the length of a piece without stars; an unclosed "[" is itself.
+local function piece(text)
+	local out <const>, length, at = {}, 0, 1
+	while at <= #text do
+		local char <const> = text:sub(at, at)
+		local close <const> = char == "[" and text:find("]", text:find("^[!^]", at + 1) and at + 3 or at + 2, true)
+		if close then
+			out[#out + 1] = set(text:sub(at + 1, close - 1))
+			at = close
+		else
+			out[#out + 1] = char == "?" and "." or escape(char)
+		end
+		length, at = length + 1, at + 1
+	end
+	return { pattern = table.concat(out), length = length }
+end
+
+--- Makes the test for a pattern.
+---@param pattern string `*` any characters, `?` one, `[a-z]` one of these, `[!a-z]` none of these
+---@return fun(name: string): boolean
+function glob.compile(pattern)
+	local pieces <const> = {}
+	for text in (pattern .. "*"):gmatch("([^*]*)%*") do
+		pieces[#pieces + 1] = piece(text)
+	end
+	local count <const> = #pieces
+	local first <const> = "^" .. pieces[1].pattern
+	if count == 1 then
+		local whole <const> = first .. "$"
+		return function(name) return name:find(whole) ~= nil end
+	end
+	local last <const> = pieces[count]
+	local final <const> = "^" .. last.pattern
+	return function(name)
+		if not name:find(first) then return false end
+		local at = pieces[1].length + 1
+		for i = 2, count - 1 do
+			local from <const> = name:find(pieces[i].pattern, at)
+			if not from then return false end
+			at = from + pieces[i].length
+		end
+		local tail <const> = #name - last.length + 1
+		return tail >= at and name:find(final, tail) ~= nil
+	end
+end
+
+return glob
