@@ -45,7 +45,10 @@ struct field {
 /* The size of a type in bytes (without a flexible end), or a negative errno. */
 int64_t crumb_type_size(const struct btf *btf, uint32_t type);
 
-/* The id of "struct event", "event", "unsigned int", "union x", "enum e", a typedef's name; or -ENOENT. */
+/*
+ * The id of "struct event", "union x", "enum e", "unsigned int", a typedef's name, or a tag
+ * alone, in C's order; or -ENOENT.
+ */
 int32_t crumb_type_id(const struct btf *btf, const char *name);
 
 /*
@@ -113,7 +116,8 @@ static inline void codec_push_field(lua_State *L, const struct btf *btf,
 /*
  * Writes the Lua value at `index` as the type into the `size` bytes at `out`, all of them:
  * what the value does not set is 0, padding too.
- * Raises an error that begins with `what` and the member's path: "value.uid: 1.5 is not an integer".
+ * Raises an error that begins with `what` and the member's path, without a position:
+ * "value.uid: 1.5 is not an integer".
  */
 void codec_read(lua_State *L, int index, const struct btf *btf, uint32_t type, void *out,
 		size_t size, const char *what);

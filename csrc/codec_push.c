@@ -108,7 +108,8 @@ static void push_members(struct push *push, const struct slot *parent, const uns
 {
 	unsigned int i, count = btf_vlen(parent->type.t);
 
-	if (depth == TYPE_DEPTH)
+	/* Arrays take levels without asking; resolve_array() bounds them. */
+	if (depth >= TYPE_DEPTH)
 		fail(push, parent->type.id, "nested too deeply");
 	luaL_checkstack(push->L, 4, NULL);
 	for (i = 0; i < count; i++) {
@@ -141,8 +142,6 @@ static void push_value(struct push *push, const struct slot *slot, const unsigne
 	const struct type *type = &slot->type;
 	lua_State *L = push->L;
 
-	if (depth == TYPE_DEPTH)
-		fail(push, type->id, "nested too deeply");
 	if (slot_bytes(push->btf, slot) > window)
 		fail(push, type->id, lua_pushfstring(L, "%I bytes are too few, it has %I",
 						     (lua_Integer)window,

@@ -300,7 +300,7 @@ static const char *read_members(struct read *read, const struct slot *parent, in
 	const char *found = NULL;
 	unsigned int i;
 
-	if (depth == TYPE_DEPTH)
+	if (depth >= TYPE_DEPTH)
 		refuse(read, path, "the type is nested too deeply");
 	luaL_checkstack(read->L, 8, NULL);
 	for (i = 0; i < btf_vlen(parent->type.t); i++) {
@@ -348,8 +348,6 @@ static void read_value(struct read *read, const struct slot *slot, int index, un
 {
 	lua_State *L = read->L;
 
-	if (depth == TYPE_DEPTH)
-		refuse(read, path, "the type is nested too deeply");
 	if (slot_bytes(read->btf, slot) > window)
 		refuse(read, path, lua_pushfstring(L, "%I bytes are too few for %s",
 						   (lua_Integer)window, name_of(read, slot)));

@@ -249,9 +249,9 @@ static int l_is_go(lua_State *L)
 	return 1;
 }
 
-static int l_needed(lua_State *L)
+/* Pushes a list of the strings that entries of that tag name. */
+static int l_dynamic(lua_State *L, const struct elf_handle *elf, Elf64_Sxword tag)
 {
-	struct elf_handle *elf = l_check(L);
 	char reason[ELF_REASON] = "";
 	struct elf_bytes bytes, strings;
 	GElf_Shdr header;
@@ -275,7 +275,7 @@ static int l_needed(lua_State *L)
 		memcpy(&entry, bytes.data + at, sizeof(entry));
 		if (entry.d_tag == DT_NULL)
 			break;
-		if (entry.d_tag != DT_NEEDED)
+		if (entry.d_tag != tag)
 			continue;
 		name = crumb_elf_string(&strings, entry.d_un.d_val, &length);
 		if (!name)
@@ -284,6 +284,21 @@ static int l_needed(lua_State *L)
 		lua_rawseti(L, -2, ++count);
 	}
 	return 1;
+}
+
+static int l_needed(lua_State *L)
+{
+	return l_dynamic(L, l_check(L), DT_NEEDED);
+}
+
+/* The name by which programs ask for this library, or nil alone. */
+static int l_soname(lua_State *L)
+{
+	int pushed = l_dynamic(L, l_check(L), DT_SONAME);
+
+	if (pushed == 1)
+		lua_rawgeti(L, -1, 1);
+	return pushed;
 }
 
 /* Pushes "provider:name" of a note's description: three addresses, then the strings. */
@@ -364,7 +379,8 @@ void elf_register(lua_State *L)
 		{ "stripped", l_stripped }, { "offset", l_offset },
 		{ "executable", l_executable }, { "path", l_path },
 		{ "machine", l_machine }, { "is_go", l_is_go },
-		{ "needed", l_needed },	{ "usdt", l_usdt },
+		{ "needed", l_needed },	{ "soname", l_soname },
+		{ "usdt", l_usdt },
 		{ NULL, NULL },
 	};
 

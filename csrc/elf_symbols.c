@@ -48,12 +48,12 @@ static void set_version(struct elf_symbols *symbols, unsigned index, const char 
 static void read_definitions(struct elf_symbols *symbols, const struct elf_bytes *bytes,
 			     const struct elf_bytes *strings)
 {
-	uint64_t at = 0, steps = bytes->size / sizeof(Elf64_Verdef);
+	uint64_t at = 0;
 	Elf64_Verdef definition;
 	Elf64_Verdaux aux;
 	size_t length;
 
-	while (steps-- && record(bytes, at, &definition, sizeof(definition))) {
+	while (record(bytes, at, &definition, sizeof(definition))) {
 		if (!(definition.vd_flags & VER_FLG_BASE) &&
 		    record(bytes, at + definition.vd_aux, &aux, sizeof(aux)))
 			set_version(symbols, definition.vd_ndx,
@@ -64,7 +64,7 @@ static void read_definitions(struct elf_symbols *symbols, const struct elf_bytes
 	}
 }
 
-/* `steps` is what both chains together may take: links that go round would never end. */
+/* `steps` is what both chains together may take: overlapping ones would cost the square. */
 static void read_needs(struct elf_symbols *symbols, const struct elf_bytes *bytes,
 		       const struct elf_bytes *strings)
 {

@@ -12,67 +12,67 @@ require "crumb.bpf.map"
 require "crumb.bpf.ring"
 
 local bpf = {
-  compile = require "crumb.bpf.compile",
-  features = require "crumb.bpf.features".all,
-  --- Opens a link that was pinned. Errors: nil, message, errno.
-  pinned_link = core.pinned_link,
-  --- Opens a map that was pinned; its keys and values are raw bytes. Errors: nil, message, errno.
-  pinned_map = core.pinned_map,
-  --- Makes a map: { type =, name =, key_size =, value_size =, max_entries = }. Errors: nil, message, errno.
-  map = core.map,
-  --- Opens BTF: a file's, or with no argument the kernel's. Errors: nil, message, errno.
-  btf = core.btf,
+	compile = require "crumb.bpf.compile",
+	features = require "crumb.bpf.features".all,
+	--- Opens a link that was pinned. Errors: nil, message, errno.
+	pinned_link = core.pinned_link,
+	--- Opens a map that was pinned; its keys and values are raw bytes. Errors: nil, message, errno.
+	pinned_map = core.pinned_map,
+	--- Makes a map: { type =, name =, key_size =, value_size =, max_entries = }. Errors: nil, message, errno.
+	map = core.map,
+	--- Opens BTF: a file's, or with no argument the kernel's. Errors: nil, message, errno.
+	btf = core.btf,
 }
 
 local Object <const> = core.methods "crumb.Object"
 
 local function names_of(list)
-  local names <const> = {}
-  for name in pairs(list) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+	local names <const> = {}
+	for name in pairs(list) do names[#names + 1] = name end
+	table.sort(names)
+	return names
 end
 
 local function no_such(what, name, names)
-  local near <const> = core.nearest(tostring(name), names)
-  return ("no %s '%s'%s"):format(what, tostring(name),
-    near[1] and (" (nearest: %s)"):format(table.concat(near, ", "))
-    or names[1] and (" (there are: %s)"):format(table.concat(names, ", ")) or " (there are none)")
+	local near <const> = core.nearest(tostring(name), names)
+	return ("no %s '%s'%s"):format(what, tostring(name),
+		near[1] and (" (nearest: %s)"):format(table.concat(near, ", "))
+		or names[1] and (" (there are: %s)"):format(table.concat(names, ", ")) or " (there are none)")
 end
 
 -- programs and maps: plain tables that tell what is near when a name is wrong.
 local function collection(list, what)
-  return setmetatable(list, {
-    __index = function(_, name) error(no_such(what, name, names_of(list)), 2) end,
-    __newindex = function() error(("%ss are the object's: nothing can be added"):format(what), 2) end,
-  })
+	return setmetatable(list, {
+		__index = function(_, name) error(no_such(what, name, names_of(list)), 2) end,
+		__newindex = function() error(("%ss are the object's: nothing can be added"):format(what), 2) end,
+	})
 end
 
 local function globals(object)
-  return setmetatable({}, {
-    __index = function(_, name)
-      local found <const>, value <const> = object:get_global(name)
-      if not found then error(no_such("global", name, object:global_names()), 2) end
-      return value
-    end,
-    __newindex = function(_, name, value)
-      local done <const>, result <const> = pcall(object.set_global, object, name, value)
-      if not done then error(result, 2) end
-      if not result then error(no_such("global", name, object:global_names()), 2) end
-    end,
-    __pairs = function()
-      local names <const>, i = object:global_names(), 0
-      return function()
-        i = i + 1
-        if names[i] then return names[i], select(2, object:get_global(names[i])) end
-      end
-    end,
-  })
+	return setmetatable({}, {
+		__index = function(_, name)
+			local found <const>, value <const> = object:get_global(name)
+			if not found then error(no_such("global", name, object:global_names()), 2) end
+			return value
+		end,
+		__newindex = function(_, name, value)
+			local done <const>, result <const> = pcall(object.set_global, object, name, value)
+			if not done then error(result, 2) end
+			if not result then error(no_such("global", name, object:global_names()), 2) end
+		end,
+		__pairs = function()
+			local names <const>, i = object:global_names(), 0
+			return function()
+				i = i + 1
+				if names[i] then return names[i], select(2, object:get_global(names[i])) end
+			end
+		end,
+	})
 end
 
 -- libbpf makes map names of it: "filter.bpf.o" -> "filter".
 local function object_name(path)
-  return (path:match "[^/]*$":gsub("%..*$", ""):gsub("[^%w_]", "_"))
+	return (path:match "[^/]*$":gsub("%..*$", ""):gsub("[^%w_]", "_"))
 end
 
 --- Opens a BPF object file.
@@ -80,20 +80,20 @@ end
 ---@param source string|{ bytes: string, name: string? } a path, or an object file's bytes
 ---@return crumb.Object?, string?, integer?
 function bpf.open(source)
-  local given = source
-  if type(source) == "string" then
-    local bytes <const>, message <const>, errno <const> = core.read(source)
-    if not bytes then return nil, "open: " .. message, errno end
-    given = { bytes = bytes, name = source }
-  end
-  options.check("bpf.open", given, { bytes = "string", name = "string" })
-  if not given.bytes then error("bpf.open: expected a path or { bytes = … }", 2) end
-  local object <const>, message <const>, errno <const> = core.object(given.bytes, object_name(given.name or "object"))
-  if not object then return nil, message, errno end
-  collection(object.programs, "program")
-  collection(object.maps, "map")
-  core.set_field(object, "globals", globals(object))
-  return object
+	local given = source
+	if type(source) == "string" then
+		local bytes <const>, message <const>, errno <const> = core.read(source)
+		if not bytes then return nil, "open: " .. message, errno end
+		given = { bytes = bytes, name = source }
+	end
+	options.check("bpf.open", given, { bytes = "string", name = "string" })
+	if not given.bytes then error("bpf.open: expected a path or { bytes = … }", 2) end
+	local object <const>, message <const>, errno <const> = core.object(given.bytes, object_name(given.name or "object"))
+	if not object then return nil, message, errno end
+	collection(object.programs, "program")
+	collection(object.maps, "map")
+	core.set_field(object, "globals", globals(object))
+	return object
 end
 
 --- Opens a ring on one of the object's maps; `ring:add` takes more.
@@ -103,14 +103,14 @@ end
 ---@param handler fun(event: any, map: crumb.Map)? for `ring:poll`
 ---@return crumb.Ring?, string?, integer?
 function Object:ring(map, type_name, handler)
-  if type(map) == "string" then map = self.maps[map] end
-  local ring <const>, message <const>, errno <const> = core.ring(self)
-  if not ring then return nil, message, errno end
-  local done <const>, added <const>, why <const>, number <const> = pcall(ring.add, ring, map, type_name, handler)
-  if done and added then return ring end
-  ring:close()
-  if not done then error(added, 2) end
-  return nil, why, number
+	if type(map) == "string" then map = self.maps[map] end
+	local ring <const>, message <const>, errno <const> = core.ring(self)
+	if not ring then return nil, message, errno end
+	local done <const>, added <const>, why <const>, number <const> = pcall(ring.add, ring, map, type_name, handler)
+	if done and added then return ring end
+	ring:close()
+	if not done then error(added, 2) end
+	return nil, why, number
 end
 
 return bpf

@@ -5,18 +5,18 @@ local core <const> = require "crumb.core"
 local options = {}
 
 local function keys_of(known)
-  local names <const> = {}
-  for name in pairs(known) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+	local names <const> = {}
+	for name in pairs(known) do names[#names + 1] = name end
+	table.sort(names)
+	return names
 end
 
 local function is_a(value, wanted)
-  for kind in wanted:gmatch "[%w_]+" do
-    if kind == "integer" and core.integer(value) then return true end
-    if kind == "any" or type(value) == kind then return true end
-  end
-  return false
+	for kind in wanted:gmatch "[%w_]+" do
+		if kind == "integer" and core.integer(value) then return true end
+		if kind == "any" or type(value) == kind then return true end
+	end
+	return false
 end
 
 --- Refuses unknown names (with the nearest) and wrong types.
@@ -26,25 +26,25 @@ end
 ---@param known table<string, string> name -> types that are taken ("integer|table")
 ---@return table given an empty table for nil
 function options.check(what, given, known)
-  if given == nil then return {} end
-  if type(given) ~= "table" then
-    error(("%s: expected a table of options, got %s"):format(what, type(given)), 3)
-  end
-  for name, value in pairs(given) do
-    if type(name) == "string" then
-      local wanted <const> = known[name]
-      if not wanted then
-        local near <const> = core.nearest(name, keys_of(known))
-        error(("%s: no option '%s' (%s)"):format(what, name,
-          near[1] and "nearest: " .. table.concat(near, ", ")
-          or "there are " .. table.concat(keys_of(known), ", ")), 3)
-      elseif not is_a(value, wanted) then
-        error(("%s: option '%s': expected %s, got %s"):format(what, name,
-          wanted:gsub("|", " or "), type(value)), 3)
-      end
-    end
-  end
-  return given
+	if given == nil then return {} end
+	if type(given) ~= "table" then
+		error(("%s: expected a table of options, got %s"):format(what, type(given)), 3)
+	end
+	for name, value in pairs(given) do
+		if type(name) == "string" then
+			local wanted <const> = known[name]
+			if not wanted then
+				local near <const> = core.nearest(name, keys_of(known))
+				error(("%s: no option '%s' (%s)"):format(what, name,
+					near[1] and "nearest: " .. table.concat(near, ", ")
+					or "there are " .. table.concat(keys_of(known), ", ")), 3)
+			elseif not is_a(value, wanted) then
+				error(("%s: option '%s': expected %s, got %s"):format(what, name,
+					wanted:gsub("|", " or "), type(value)), 3)
+			end
+		end
+	end
+	return given
 end
 
 --- Seconds as nanoseconds.
@@ -53,12 +53,12 @@ end
 ---@param seconds number?
 ---@return integer? nanoseconds nil for nil
 function options.duration(what, seconds)
-  if seconds == nil then return nil end
-  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    error(("%s: expected seconds, 0 or more, got %s"):format(what, tostring(seconds)), 3)
-  end
-  -- The clock counts in 63 bits: what is longer than a century is for ever.
-  return math.floor(math.min(seconds, 3e9) * 1e9)
+	if seconds == nil then return nil end
+	if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
+		error(("%s: expected seconds, 0 or more, got %s"):format(what, tostring(seconds)), 3)
+	end
+	-- The clock counts in 63 bits: what is longer than a century is for ever.
+	return math.floor(math.min(seconds, 3e9) * 1e9)
 end
 
 return options

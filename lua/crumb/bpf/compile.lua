@@ -7,20 +7,20 @@ local ENOENT <const>, EINVAL <const> = 2, 22
 local ARCH <const> = { x86_64 = "x86", aarch64 = "arm64" }
 
 local function has_text(source)
-  return source:find "[\n{;]" ~= nil
+	return source:find "[\n{;]" ~= nil
 end
 
 local function command(given)
-  local _ <const>, _ <const>, machine <const> = core.versions()
-  local argv <const> = {
-    given.clang or "clang", "-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall",
-    "-D__TARGET_ARCH_" .. (ARCH[machine] or machine),
-    -- Where Debian keeps asm/: clang looks for the target's own folder, and BPF has none.
-    "-I/usr/include/" .. machine .. "-linux-gnu",
-  }
-  for _, folder in ipairs(given.include or {}) do argv[#argv + 1] = "-I" .. folder end
-  for name, value in pairs(given.define or {}) do argv[#argv + 1] = ("-D%s=%s"):format(name, value) end
-  return argv
+	local _ <const>, _ <const>, machine <const> = core.versions()
+	local argv <const> = {
+		given.clang or "clang", "-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall",
+		"-D__TARGET_ARCH_" .. (ARCH[machine] or machine),
+		-- Where Debian keeps asm/: clang looks for the target's own folder, and BPF has none.
+		"-I/usr/include/" .. machine .. "-linux-gnu",
+	}
+	for _, folder in ipairs(given.include or {}) do argv[#argv + 1] = "-I" .. folder end
+	for name, value in pairs(given.define or {}) do argv[#argv + 1] = ("-D%s=%s"):format(name, value) end
+	return argv
 end
 
 --- Compiles BPF C.
@@ -31,24 +31,24 @@ end
 ---@return string? message
 ---@return integer? errno
 return function(source, given)
-  if type(source) ~= "string" then error("bpf.compile: expected C text or a path, got " .. type(source), 2) end
-  given = options.check("bpf.compile", given, { clang = "string", include = "table", define = "table" })
-  local argv <const>, text, name = command(given), source, "the given text"
-  if not has_text(source) then
-    local message, errno
-    name = source
-    text, message, errno = core.read(source)
-    if not text then return nil, "compile: " .. message, errno end
-    argv[#argv + 1] = "-I" .. (source:match "^(.*)/[^/]*$" or ".")
-  end
-  for _, word in ipairs { "-x", "c", "-c", "-", "-o", "-" } do argv[#argv + 1] = word end
-  local status <const>, output <const>, errors <const> = core.execute(argv, text)
-  if not status then
-    if errors ~= ENOENT then return nil, output, errors end
-    return nil, ("compile %s: no %s on this machine; install it, or ship the .bpf.o"):format(name, argv[1]), ENOENT
-  end
-  if status ~= 0 then
-    return nil, ("compile %s: clang ended with status %d\n%s"):format(name, status, errors), EINVAL
-  end
-  return output
+	if type(source) ~= "string" then error("bpf.compile: expected C text or a path, got " .. type(source), 2) end
+	given = options.check("bpf.compile", given, { clang = "string", include = "table", define = "table" })
+	local argv <const>, text, name = command(given), source, "the given text"
+	if not has_text(source) then
+		local message, errno
+		name = source
+		text, message, errno = core.read(source)
+		if not text then return nil, "compile: " .. message, errno end
+		argv[#argv + 1] = "-I" .. (source:match "^(.*)/[^/]*$" or ".")
+	end
+	for _, word in ipairs { "-x", "c", "-c", "-", "-o", "-" } do argv[#argv + 1] = word end
+	local status <const>, output <const>, errors <const> = core.execute(argv, text)
+	if not status then
+		if errors ~= ENOENT then return nil, output, errors end
+		return nil, ("compile %s: no %s on this machine; install it, or ship the .bpf.o"):format(name, argv[1]), ENOENT
+	end
+	if status ~= 0 then
+		return nil, ("compile %s: clang ended with status %d\n%s"):format(name, status, errors), EINVAL
+	end
+	return output
 end

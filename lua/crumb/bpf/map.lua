@@ -6,63 +6,63 @@ local Map <const>, metatable <const> = core.methods "crumb.Map"
 
 local BATCH <const> = 256
 local BATCHED <const> = {
-  array = true, percpu_array = true,
-  hash = true, percpu_hash = true, lru_hash = true, lru_percpu_hash = true,
+	array = true, percpu_array = true,
+	hash = true, percpu_hash = true, lru_hash = true, lru_percpu_hash = true,
 }
 local ENOSPC <const>, EOPNOTSUPP <const> = 28, 95
 
 -- A batch must hold the fullest bucket, whose size nobody knows.
 local function next_batch(map, size, position)
-  local keys, values, following = map:lookup_batch(size, position)
-  while not keys and following == ENOSPC and size < map.max_entries do
-    size = size * 4
-    keys, values, following = map:lookup_batch(size, position)
-  end
-  if not keys then error(values, 0) end
-  return keys, values, following
+	local keys, values, following = map:lookup_batch(size, position)
+	while not keys and following == ENOSPC and size < map.max_entries do
+		size = size * 4
+		keys, values, following = map:lookup_batch(size, position)
+	end
+	if not keys then error(values, 0) end
+	return keys, values, following
 end
 
 local function each_batch(map)
-  local keys, values, position = next_batch(map, BATCH)
-  local i = 0
-  return function()
-    i = i + 1
-    while not keys[i] do
-      if not position then return nil end
-      keys, values, position = next_batch(map, BATCH, position)
-      i = 1
-    end
-    return keys[i], values[i]
-  end
+	local keys, values, position = next_batch(map, BATCH)
+	local i = 0
+	return function()
+		i = i + 1
+		while not keys[i] do
+			if not position then return nil end
+			keys, values, position = next_batch(map, BATCH, position)
+			i = 1
+		end
+		return keys[i], values[i]
+	end
 end
 
 -- The raw bytes of a key tell whether it was met: a walk begins anew when its last key is gone.
 local function each_key(map)
-  local met <const>, steps = {}, 0
-  local key
-  return function()
-    while steps <= 2 * map.max_entries do
-      local following <const>, message <const> = map:next_key(key)
-      if message then error(message, 0) end
-      if following == nil then return nil end
-      key, steps = following, steps + 1
-      local mark <const> = map:key_bytes(key)
-      if not met[mark] then
-        met[mark] = true
-        local value <const>, failure <const>, errno <const> = map:lookup(key)
-        if value ~= nil then return key, value end
-        if failure and errno ~= EOPNOTSUPP then error(failure, 0) end
-      end
-    end
-  end
+	local met <const>, steps = {}, 0
+	local key
+	return function()
+		while steps <= 2 * map.max_entries do
+			local following <const>, message <const> = map:next_key(key)
+			if message then error(message, 0) end
+			if following == nil then return nil end
+			key, steps = following, steps + 1
+			local mark <const> = map:key_bytes(key)
+			if not met[mark] then
+				met[mark] = true
+				local value <const>, failure <const>, errno <const> = map:lookup(key)
+				if value ~= nil then return key, value end
+				if failure and errno ~= EOPNOTSUPP then error(failure, 0) end
+			end
+		end
+	end
 end
 
 --- Iterates over all elements; ends, and meets every key that stayed, while the map changes.
 --- Errors: raises when the map cannot be read.
 ---@return fun(): any, any
 function Map:each()
-  if BATCHED[self.type] then return each_batch(self) end
-  return each_key(self)
+	if BATCHED[self.type] then return each_batch(self) end
+	return each_key(self)
 end
 
 --- Adds to a queue or a stack.

@@ -19,93 +19,109 @@ local sites = {}
 local EMPTY <const> = {}
 
 local function add(found, site, target)
-  site.kind, site.target = target.kind, target.text
-  site.returns = target.kind == "kretprobe" or target.kind == "uretprobe" or target.returns or false
-  found[#found + 1] = site
-  return true
+	site.kind, site.target = target.kind, target.text
+	site.returns = target.kind == "kretprobe" or target.kind == "uretprobe" or target.returns or false
+	found[#found + 1] = site
+	return true
+end
+
+-- A file is opened once, however many targets name it.
+local function open(opened, target, given)
+	local file = opened[target.path]
+	if not file then
+		local elf <const>, path <const>, errno <const> = binary.open(target, given)
+		if not elf then return nil, path, errno end
+		file = { elf = elf, path = path }
+		opened[target.path] = file
+	end
+	return file
 end
 
 local function of_binary(found, target, given, opened)
-  local resolved <const>, message <const>, errno <const> = binary.resolve(target, { pid = given.pid })
-  if not resolved then return nil, message, errno end
-  opened[#opened + 1] = resolved.elf
-  for _, place in ipairs(resolved.sites) do
-    add(found, {
-      symbol = place.symbol, names = place.names, offset = place.offset,
-      file = target.path, path = resolved.elf:path(),
-      key = ("%s:%d"):format(target.path, place.offset),
-    }, target)
-  end
-  return true
-end
-
-local function of_kernel(found, target)
-  local resolved <const>, message <const>, errno <const> = kernel.resolve(target)
-  if not resolved then return nil, message, errno end
-  for _, place in ipairs(resolved) do
-    add(found, {
-      symbol = place.symbol, offset = place.offset or 0,
-      key = ("%s+%d"):format(place.symbol, place.offset or 0),
-    }, target)
-  end
-  return true
+	local file <const>, refused <const>, number <const> = open(opened, target, given)
+	if not file then return nil, refused, number end
+	local places <const>, message <const>, errno <const> = binary.sites(target, file.elf)
+	if not places then return nil, message, errno end
+	for _, place in ipairs(places) do
+		add(found, {
+			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names,
+			offset = place.offset, file = file.path, path = file.elf:path(),
+			key = ("%s:%d"):format(file.path, place.offset),
+		}, target)
+	end
+	return true
 end
 
 local function of_usdt(found, target, given, opened)
-  local resolved <const>, message <const>, errno <const> = binary.usdt(target, { pid = given.pid })
-  if not resolved then return nil, message, errno end
-  opened[#opened + 1] = resolved.elf
-  return add(found, {
-    symbol = target.provider .. ":" .. target.name, path = resolved.elf:path(),
-    provider = target.provider, name = target.name, key = target.text,
-  }, target)
+	local file <const>, refused <const>, number <const> = open(opened, target, given)
+	if not file then return nil, refused, number end
+	local there <const>, message <const>, errno <const> = binary.sites(target, file.elf)
+	if not there then return nil, message, errno end
+	return add(found, {
+		symbol = target.provider .. ":" .. target.name, path = file.elf:path(),
+		provider = target.provider, name = target.name, key = target.text,
+	}, target)
+end
+
+local function of_kernel(found, target)
+	local resolved <const>, message <const>, errno <const> = kernel.resolve(target)
+	if not resolved then return nil, message, errno end
+	for _, place in ipairs(resolved.sites) do
+		add(found, {
+			symbol = place.symbol, offset = place.offset or 0,
+			key = ("%s+%d"):format(place.symbol, place.offset or 0),
+		}, target)
+	end
+	return true
 end
 
 local function of_tracepoint(found, target)
-  local done <const>, message <const>, errno <const> = tracepoint.resolve(target)
-  if not done then return nil, message, errno end
-  return add(found, {
-    symbol = target.category .. ":" .. target.name,
-    category = target.category, name = target.name, key = target.text,
-  }, target)
+	local resolved <const>, message <const>, errno <const> = tracepoint.resolve(target.category, target.name)
+	if not resolved then return nil, message, errno end
+	for _, place in ipairs(resolved.sites) do
+		add(found, {
+			symbol = place.symbol, category = place.category, name = place.name, key = place.symbol,
+		}, target)
+	end
+	return true
 end
 
 local function of_name(found, target)
-  local name <const> = target.name or target.symbol
-  return add(found, { symbol = name, name = name, key = target.text }, target)
+	local name <const> = target.name or target.symbol
+	return add(found, { symbol = name, name = name, key = target.text }, target)
 end
 
 local function of_perf_event(found, target)
-  return add(found, { symbol = target.text:match ":(.*)$", event = target, key = target.text }, target)
+	return add(found, { symbol = target.text:match ":(.*)$", event = target, key = target.text }, target)
 end
 
 local RESOLVERS <const> = {
-  kprobe = of_kernel, kretprobe = of_kernel,
-  uprobe = of_binary, uretprobe = of_binary, usdt = of_usdt,
-  tracepoint = of_tracepoint,
-  syscall = of_name, rawtracepoint = of_name, tp_btf = of_name, fentry = of_name, fexit = of_name,
-  profile = of_perf_event, software = of_perf_event, hardware = of_perf_event,
+	kprobe = of_kernel, kretprobe = of_kernel,
+	uprobe = of_binary, uretprobe = of_binary, usdt = of_usdt,
+	tracepoint = of_tracepoint,
+	syscall = of_name, rawtracepoint = of_name, tp_btf = of_name, fentry = of_name, fexit = of_name,
+	profile = of_perf_event, software = of_perf_event, hardware = of_perf_event,
 }
 
 --- Resolves targets to sites, in the order of the targets.
 --- Errors: nil, message, errno: the first target that means nothing.
 ---@param targets crumb.Target[]
 ---@param given { pid: integer?, only: nil|fun(site: crumb.Site): boolean }
----@param opened crumb.Elf[] collects the files, which must stay open until the sites are attached
+---@param opened table<string, { elf: crumb.Elf }> collects the files, which must stay open until the sites are attached
 ---@return crumb.Site[]?, string?, integer?
 function sites.resolve(targets, given, opened)
-  local found <const> = {}
-  for _, target in ipairs(targets) do
-    local done <const>, message <const>, errno <const> =
-      RESOLVERS[target.kind](found, target, given or EMPTY, opened)
-    if not done then return nil, message, errno end
-  end
-  if not given.only then return found end
-  local chosen <const> = {}
-  for _, site in ipairs(found) do
-    if given.only(site) then chosen[#chosen + 1] = site end
-  end
-  return chosen
+	local found <const> = {}
+	for _, target in ipairs(targets) do
+		local done <const>, message <const>, errno <const> =
+			RESOLVERS[target.kind](found, target, given or EMPTY, opened)
+		if not done then return nil, message, errno end
+	end
+	if not given.only then return found end
+	local chosen <const> = {}
+	for _, site in ipairs(found) do
+		if given.only(site) then chosen[#chosen + 1] = site end
+	end
+	return chosen
 end
 
 return sites

@@ -21,7 +21,6 @@ local CACHE_FLAGS <const> = {
 -- The string at an offset of the cache; nil when it does not end within.
 local function string_at(text, base, at)
 	local from <const> = base + at
-	if from < 1 or from > #text then return nil end
 	local stop <const> = text:find("\0", from, true)
 	if not stop or stop - from > 4096 then return nil end
 	return text:sub(from, stop - 1)
@@ -113,23 +112,42 @@ function library.in_cache(name, cache)
 		#near > 0 and (" (nearest: %s)"):format(near[1]) or ""), ENOENT
 end
 
--- The library as a process sees it: what it has mapped, in its own mount namespace.
-local function in_process(name, pid)
+-- Each file that a process has mapped, once.
+local function mapped_files(pid)
 	local file <close>, _, err <const> = io.open(("/proc/%d/maps"):format(pid), "r")
 	if not file then
-		return nil, err == ENOENT and ("there is no process %d"):format(pid)
-			or ("the files of process %d cannot be seen"):format(pid), err == ENOENT and ESRCH or err
+		if err == ENOENT then return nil, ("there is no process %d"):format(pid), ESRCH end
+		return nil, ("the files of process %d cannot be seen"):format(pid), err
 	end
-	local mapped <const>, seen <const> = {}, {}
+	local list <const>, seen <const> = {}, {}
 	for line in file:lines() do
 		local path <const> = line:match("^%x+%-%x+ %S+ %x+ %x+:%x+ %d+%s+(/.*)$")
 		if path and not seen[path] then
 			seen[path] = true
-			mapped[#mapped + 1] = { soname = path:match("[^/]*$"), path = path }
+			list[#list + 1] = { soname = path:match("[^/]*$"), path = ("/proc/%d/root%s"):format(pid, path) }
 		end
 	end
-	local found <const> = wanted(name, mapped)
-	if #found == 1 then return ("/proc/%d/root%s"):format(pid, found[1].path) end
+	return list
+end
+
+-- libelf.so.1 may be a link to libelf-0.188.so: what counts is how the file calls itself.
+local function by_soname(name, files)
+	local list <const> = {}
+	for _, entry in ipairs(files) do
+		local elf <close> = core.elf(entry.path)
+		local soname <const> = elf and elf:soname()
+		if soname then list[#list + 1] = { soname = soname, path = entry.path } end
+	end
+	return wanted(name, list)
+end
+
+-- The library as a process sees it: what it has mapped, in its own mount namespace.
+local function in_process(name, pid)
+	local files <const>, why <const>, err <const> = mapped_files(pid)
+	if not files then return nil, why, err end
+	local found = wanted(name, files)
+	if #found == 0 then found = by_soname(name, files) end
+	if #found == 1 then return found[1].path end
 	if #found > 1 then
 		return nil, ("'%s' may be %s: give the path"):format(name, paths_of(found)), ENOTUNIQ
 	end
