@@ -11,7 +11,7 @@
 /* Makes the class. */
 void btf_register(lua_State *L);
 
-/* core.btf([path | { bytes = s, name = s }]) -> crumb.Btf | nil, message, errno; none: the kernel's */
+/* core.btf(path | { bytes = s, name = s }) -> crumb.Btf | nil, message, errno; (): the kernel's */
 int l_btf_open(lua_State *L);
 
 #endif

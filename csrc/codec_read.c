@@ -282,8 +282,10 @@ static void check_keys(struct read *read, const struct slot *slot, int index,
 			refuse(read, path, lua_pushfstring(L, "no member %s in %s",
 					luaL_tolstring(L, -2, NULL), name_of(read, slot)));
 		key = lua_tolstring(L, -2, &length);
-		if (strlen(key) == length &&
-		    type_find_member(read->btf, slot, key, length, NULL, &member))
+		if (strlen(key) != length)
+			refuse(read, path, lua_pushfstring(L, "no member '%s' with a NUL behind it in %s",
+					key, name_of(read, slot)));
+		if (type_find_member(read->btf, slot, key, length, NULL, &member))
 			continue;
 		crumb_nearest_begin(&nearest, key);
 		type_find_member(read->btf, slot, key, length, &nearest, &member);

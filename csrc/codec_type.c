@@ -53,7 +53,7 @@ static int resolve_array(const struct btf *btf, struct type *type)
 	const struct btf_type *t = type->t;
 	struct type element;
 	uint64_t count = 1;
-	uint32_t id;
+	uint32_t id = type->id;
 	int depth, err;
 
 	for (depth = 0; btf_is_array(t); depth++) {

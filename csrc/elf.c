@@ -375,11 +375,16 @@ static int l_usdt(lua_State *L)
 void elf_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "find", l_find },	{ "names", l_names },
-		{ "stripped", l_stripped }, { "offset", l_offset },
-		{ "executable", l_executable }, { "path", l_path },
-		{ "machine", l_machine }, { "is_go", l_is_go },
-		{ "needed", l_needed },	{ "soname", l_soname },
+		{ "find", l_find },
+		{ "names", l_names },
+		{ "stripped", l_stripped },
+		{ "offset", l_offset },
+		{ "executable", l_executable },
+		{ "path", l_path },
+		{ "machine", l_machine },
+		{ "is_go", l_is_go },
+		{ "needed", l_needed },
+		{ "soname", l_soname },
 		{ "usdt", l_usdt },
 		{ NULL, NULL },
 	};

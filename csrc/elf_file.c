@@ -44,10 +44,10 @@ static const struct {
 	unsigned number;
 	const char *name;
 } machines[] = {
-	{ EM_386, "i386" },	   { EM_X86_64, "x86_64" }, { EM_ARM, "arm" },
+	{ EM_386, "i386" },        { EM_X86_64, "x86_64" }, { EM_ARM, "arm" },
 	{ EM_AARCH64, "aarch64" }, { EM_RISCV, "riscv" },   { EM_S390, "s390x" },
-	{ EM_PPC, "powerpc" },	   { EM_PPC64, "ppc64" },   { EM_MIPS, "mips" },
-	{ EM_SPARCV9, "sparc64" }, { EM_BPF, "bpf" },	    { EM_LOONGARCH, "loongarch" },
+	{ EM_PPC, "powerpc" },     { EM_PPC64, "ppc64" },   { EM_MIPS, "mips" },
+	{ EM_SPARCV9, "sparc64" }, { EM_BPF, "bpf" },       { EM_LOONGARCH, "loongarch" },
 };
 
 #define refuse(reason, err, ...) (snprintf(reason, ELF_REASON, __VA_ARGS__), (err))
@@ -123,7 +123,7 @@ static int read_at(const struct elf_file *file, void *to, size_t length, uint64_
 
 static int check_identity(const struct elf_file *file, const unsigned char *ident, char *reason)
 {
-	if (file->size < SELFMAG || memcmp(ident, ELFMAG, SELFMAG))
+	if (file->size < SELFMAG || memcmp(ident, ELFMAG, SELFMAG) != 0)
 		return refuse(reason, ENOEXEC, "it is not an ELF file");
 	if (file->size < sizeof(Elf64_Ehdr))
 		return refuse(reason, ENOEXEC,
@@ -142,9 +142,9 @@ static int check_identity(const struct elf_file *file, const unsigned char *iden
 static int check_type(const Elf64_Ehdr *header, char *reason)
 {
 	if (header->e_machine != MACHINE)
-		return refuse(reason, ENOEXEC, "it is for another machine (%s, number %u); this is %s",
-			      machine_name(header->e_machine), header->e_machine,
-			      crumb_elf_machine());
+		return refuse(
+			reason, ENOEXEC, "it is for another machine (%s, number %u); this is %s",
+			machine_name(header->e_machine), header->e_machine, crumb_elf_machine());
 	if (header->e_type == ET_REL)
 		return refuse(reason, ENOEXEC, "it is an object file, not a program or a library");
 	if (header->e_type == ET_CORE)
@@ -229,9 +229,9 @@ static int read_segments(struct elf_file *file, char *reason)
 				      "%zu ends past its %" PRIu64 " bytes",
 				      i, file->size);
 		if (header.p_flags & PF_X)
-			file->segments[file->segment_count++] = (struct elf_segment){
-				header.p_vaddr, header.p_offset, header.p_filesz
-			};
+			file->segments[file->segment_count++] =
+				(struct elf_segment){ header.p_vaddr, header.p_offset,
+						      header.p_filesz };
 	}
 	return 0;
 }

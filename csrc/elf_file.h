@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ELF_REASON 192		/* bytes for a reason */
-#define ELF_STRING_MAX 4096	/* longer names are passed over */
+#define ELF_REASON 192 /* bytes for a reason */
+#define ELF_STRING_MAX 4096 /* longer names are passed over */
 #define ELF_SECTION_MAX (1ull << 30)
 
 /* An executable PT_LOAD. */

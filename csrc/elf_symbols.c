@@ -8,14 +8,14 @@
 #include <string.h>
 
 #define SYMBOLS_MAX (8u << 20)
-#define VERSION_INDEX 0x7fff	/* the rest of a versym is the bit for "hidden" */
+#define VERSION_INDEX 0x7fff /* the rest of a versym is the bit for "hidden" */
 #define NONE UINT32_MAX
 
 /* One symbol table with what belongs to it. */
 struct table {
 	struct elf_bytes symbols;
 	struct elf_bytes strings;
-	struct elf_bytes versions;	/* of .dynsym */
+	struct elf_bytes versions; /* of .dynsym */
 	bool dynamic;
 };
 
@@ -119,8 +119,7 @@ static int read_versions(struct elf_symbols *symbols, const struct elf_file *fil
 	return 0;
 }
 
-static int read_table(const struct elf_file *file, uint32_t type, struct table *table,
-		      char *reason)
+static int read_table(const struct elf_file *file, uint32_t type, struct table *table, char *reason)
 {
 	GElf_Shdr header;
 	Elf_Scn *section = crumb_elf_by_type(file, type, &header);
@@ -183,12 +182,16 @@ static bool take_symbol(const struct elf_symbols *symbols, const struct table *t
 	const char *name, *mark;
 	size_t length;
 
-	record(&table->symbols, index * sizeof(from), &from, sizeof(from));
+	if (!record(&table->symbols, index * sizeof(from), &from, sizeof(from)))
+		return false;
 	name = is_function(&from) ? crumb_elf_string(&table->strings, from.st_name, &length) : NULL;
 	if (!name || !length)
 		return false;
-	*to = (struct elf_symbol){ .name = name, .value = from.st_value, .size = from.st_size,
-				   .info = from.st_info, .dynamic = table->dynamic,
+	*to = (struct elf_symbol){ .name = name,
+				   .value = from.st_value,
+				   .size = from.st_size,
+				   .info = from.st_info,
+				   .dynamic = table->dynamic,
 				   .imported = from.st_shndx == SHN_UNDEF,
 				   .length = (uint16_t)length };
 	mark = strchr(name + 1, '@');
@@ -239,7 +242,8 @@ static int make_index(struct elf_symbols *symbols)
 	/* From the end, so that a chain is in the list's order: .dynsym first. */
 	for (uint32_t i = symbols->count; i-- > 0;) {
 		struct elf_symbol *symbol = &symbols->list[i];
-		uint32_t *head = &symbols->heads[hash(symbol->name, symbol->length) & symbols->mask];
+		uint32_t *head =
+			&symbols->heads[hash(symbol->name, symbol->length) & symbols->mask];
 
 		symbol->next = *head;
 		*head = i;
@@ -291,7 +295,8 @@ void crumb_symbols_free(struct elf_symbols *symbols)
 static bool repeats(const struct elf_symbol *symbol, const struct elf_symbol *earlier)
 {
 	return symbol->value == earlier->value && symbol->imported == earlier->imported &&
-	       (!symbol->version || (earlier->version && !strcmp(symbol->version, earlier->version)));
+	       (!symbol->version ||
+		(earlier->version && !strcmp(symbol->version, earlier->version)));
 }
 
 size_t crumb_symbols_find(const struct elf_symbols *symbols, const char *name, size_t length,

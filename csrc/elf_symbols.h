@@ -16,22 +16,22 @@
 #define ELF_MATCHES_MAX 4096
 
 struct elf_version {
-	const char *name;	/* NULL: none with this number */
-	const char *library;	/* whose it is, for imported symbols; or NULL */
+	const char *name; /* NULL: none with this number */
+	const char *library; /* whose it is, for imported symbols; or NULL */
 };
 
 struct elf_symbol {
 	const char *name;
 	uint64_t value;
 	uint64_t size;
-	const char *version;	/* or NULL */
-	const char *library;	/* where an imported one lives, or NULL */
-	uint32_t next;		/* of the same hash; UINT32_MAX ends */
-	uint16_t length;	/* of the name, without version */
-	uint8_t info;		/* st_info */
-	bool dynamic;		/* from .dynsym */
+	const char *version; /* or NULL */
+	const char *library; /* where an imported one lives, or NULL */
+	uint32_t next; /* of the same hash; UINT32_MAX ends */
+	uint16_t length; /* of the name, without version */
+	uint8_t info; /* st_info */
+	bool dynamic; /* from .dynsym */
 	bool imported;
-	bool standard;		/* the version that a bare name means: foo@@VERSION */
+	bool standard; /* the version that a bare name means: foo@@VERSION */
 };
 
 struct elf_symbols {

@@ -49,7 +49,7 @@ static int row_fill(const char *a, const char *b, int i, int from, int to, const
 static int distance(const char *a, int a_length, const char *b, int b_length, int limit)
 {
 	int rows[3][LONGEST + 3];
-	int least_before = 0, i, j;
+	int i, j;
 
 	for (j = 0; j <= b_length; j++)
 		rows[0][j] = j;
@@ -59,10 +59,8 @@ static int distance(const char *a, int a_length, const char *b, int b_length, in
 		int least = row_fill(a, b, i, from, to, rows[(i + 1) % 3], rows[(i + 2) % 3],
 				     rows[i % 3]);
 
-		/* A transposition reaches back two rows. */
-		if (least > limit && least_before > limit)
+		if (least > limit)
 			return FAR;
-		least_before = least;
 	}
 	return rows[a_length % 3][b_length] > limit ? FAR : rows[a_length % 3][b_length];
 }

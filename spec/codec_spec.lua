@@ -345,8 +345,12 @@ describe("the codec", function()
 		it("refuses unknown members with the nearest", function()
 			refused("struct ids", { uidd = 1 }, "value: no member 'uidd' in struct ids (nearest: uid)")
 			refused("struct ids", { size = 1 }, "value: no member 'size' in struct ids")
-			refused("struct ids", { ["uid\0"] = 1 },
-				"value: no member 'uid' in struct ids (nearest: uid, gid)")
+			local hand <close> = by_hand {
+				int("int", 4),
+				{ "struct", "s", 8, members = { { "uid", 1, 0 }, { "gid", 1, 32 } } },
+			}
+			refused("struct s", { ["uid\0gid"] = 1 },
+				"value: no member 'uid' with a NUL behind it in struct s", hand)
 			refused("struct deep", { hihg = 1 }, "value: no member 'hihg' in struct deep (nearest: high)")
 			refused("struct deep", { ids = { gif = 1 } },
 				"value.ids: no member 'gif' in struct ids (nearest: gid)")
@@ -605,8 +609,6 @@ describe("the codec with hostile BTF", function()
 		local btf <close> = by_hand { array(2, 1), array(3, 1),
 			{ "struct", "s", 8, members = { { "a", 1, 0 } } } }
 		assert.is_false((harmless(btf, "struct s", 8)))
-		local value = {}
-		value[1], value.a = value, nil
 		local struct = { a = { { } } }
 		struct.a[1][1] = struct
 		assert.is_false((pcall(btf.encode, btf, "struct s", struct)))
@@ -812,6 +814,15 @@ describe("crumb.Btf", function()
 		local _, why = core.btf { bytes = raw_btf { { "pointer", nil, 99 } } }
 		assert.truthy(why:find("read the BTF of the bytes: ", 1, true))
 		assert.truthy(why:find("(", 1, true), "libbpf's own words are missing: " .. why)
+	end)
+
+	it("refuses a big-endian machine's types", function()
+		local body = string.pack(">I4I4I4I4", 1, KIND.int << 24, 4, 32)
+		local btf, why = core.btf {
+			bytes = string.pack(">I2BBI4I4I4I4I4", 0xeb9f, 1, 0, 24, 0, #body, #body, 5) .. body .. "\0int\0",
+		}
+		assert.is_nil(btf)
+		assert.are.equal("read the BTF of the bytes: it is for a big-endian machine", why)
 	end)
 
 	it("does not wait for a FIFO", function()

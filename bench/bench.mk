@@ -1,0 +1,18 @@
+# What `make bench` measures with, made in build/bench/: two modules for Lua, a loader, their BPF objects.
+
+BENCH := $(addprefix build/bench/,reader.so start.so loader reader.bpf.o loader.bpf.o)
+
+bench: all $(BENCH)
+	build/crumb bench/run.lua
+
+build/bench/%.so: bench/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -fPIC -shared $(CFLAGS) $(WARNINGS) $(LUA_CFLAGS) $(LIB_CFLAGS) -o $@ $< $(LIB_LIBS)
+
+build/bench/loader: bench/loader.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) $(LIB_CFLAGS) -o $@ $< $(LIB_LIBS)
+
+build/bench/%.bpf.o: bench/%.bpf.c $(wildcard bpf/*.h)
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c -o $@ $<

@@ -1,0 +1,42 @@
+--- run: prints crumb's costs beside plain C's, measured in turn in this one run.
+--
+-- Figures are of this machine, now; ratios are what to compare. Nothing here fails by a time.
+
+package.path = "bench/?.lua;" .. package.path
+package.cpath = "build/bench/?.so;" .. package.cpath
+
+local LINE <const> = "%-29s %12s %12s  %-26s %-9s %s"
+
+local function median(list)
+	local sorted <const> = table.move(list, 1, #list, 1, {})
+	table.sort(sorted)
+	return sorted[(#sorted + 1) // 2]
+end
+
+-- Of the pairs: what stood next to each other in time is compared.
+local function ratios(row)
+	local all <const> = {}
+	for i, value in ipairs(row.crumb) do all[i] = value / row.plain[i] end
+	return median(all), math.min(table.unpack(all)), math.max(table.unpack(all))
+end
+
+local function verdict(row, ratio)
+	if row.goal then return ("<= %g x"):format(row.goal), ratio <= row.goal and "ok" or "over" end
+	if row.limit then
+		return ("<= %g %s"):format(row.limit, row.unit), median(row.crumb) <= row.limit and "ok" or "over"
+	end
+	return "", ""
+end
+
+local function print_row(row)
+	local ratio <const>, least <const>, most <const> = ratios(row)
+	local text <const> = LINE:format(row.what, ("%.1f %s"):format(median(row.crumb), row.unit),
+		("%.1f %s"):format(median(row.plain), row.unit), ("%.1f x (%.1f-%.1f)"):format(ratio, least, most),
+		verdict(row, ratio))
+	print((text:gsub("%s+$", "")))
+end
+
+print((LINE:format("medians", "crumb", "plain C", "ratio (min-max)", "goal", ""):gsub("%s+$", "")))
+for _, name in ipairs { "reading", "starting" } do
+	for _, row in ipairs(require(name)()) do print_row(row) end
+end

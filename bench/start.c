@@ -1,0 +1,101 @@
+/*
+ * start: starts a program and measures it up to the first byte that it writes, as a module for
+ * starting.lua.
+ *
+ * The program then finds its input at the end, and is waited for: what it had attached is gone
+ * when the next one starts.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ARGUMENTS 16
+
+static lua_Integer now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (lua_Integer)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* The most memory that the process had so far, in KiB; not ru_maxrss, which counts its parent's. */
+static long peak(pid_t pid)
+{
+	char path[64], line[256];
+	long kilobytes = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file) &&
+	       sscanf(line, "VmHWM: %ld", &kilobytes) != 1)
+		;
+	if (file)
+		fclose(file);
+	return kilobytes;
+}
+
+static int spawn(char **words, const int in[2], const int out[2], pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	int err;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+	err = posix_spawnp(pid, words[0], &actions, NULL, words, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(in[0]);
+	close(out[1]);
+	return err;
+}
+
+/* start(program, arguments ...) -> nanoseconds, KiB */
+static int l_start(lua_State *L)
+{
+	char *words[ARGUMENTS + 1] = { NULL };
+	int count = lua_gettop(L), in[2], out[2], err, status;
+	lua_Integer begin, end;
+	long kilobytes = 0;
+	ssize_t got = 0;
+	pid_t pid;
+	char byte;
+
+	luaL_argcheck(L, count >= 1 && count <= ARGUMENTS, 1, "1 to 16 words");
+	for (int i = 0; i < count; i++)
+		words[i] = (char *)luaL_checkstring(L, i + 1);
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+		return luaL_error(L, "make a pipe: %s", strerror(errno));
+	begin = now();
+	err = spawn(words, in, out, &pid);
+	if (!err)
+		got = read(out[0], &byte, 1);
+	end = now();
+	if (got == 1)
+		kilobytes = peak(pid);
+	close(in[1]);
+	if (!err)
+		waitpid(pid, &status, 0);
+	close(out[0]);
+	if (err)
+		return luaL_error(L, "start %s: %s", words[0], strerror(err));
+	if (got != 1)
+		return luaL_error(L, "%s attached nothing", words[0]);
+	lua_pushinteger(L, end - begin);
+	lua_pushinteger(L, kilobytes);
+	return 2;
+}
+
+int luaopen_start(lua_State *L)
+{
+	lua_pushcfunction(L, l_start);
+	return 1;
+}

@@ -1,0 +1,284 @@
+---@meta crumb.core
+--- The C module: thin calls over libbpf and libelf. crumb.bpf is made on it and says what is right
+--- for people; this stub is for editors, and for whoever reads that code.
+---
+--- Errors, everywhere: wrong use raises; what the kernel or the files refuse returns nil, message, errno.
+--- Every handle has `close`, `closed`, `__close` and `__gc`; an owner closes what it owns first.
+--- luacheck: ignore
+
+local core = {}
+
+---@class crumb.Handle
+local Handle = {}
+
+--- Closes; twice does no harm.
+---@return true?, string?, integer?
+function Handle:close() end
+
+---@return boolean
+function Handle:closed() end
+
+---@class crumb.Object: crumb.Handle
+---@field name string
+---@field programs table<string, crumb.Program>
+---@field maps table<string, crumb.Map>
+---@field globals table<string, any> read and written by the variable's name
+local Object = {}
+
+--- Creates the maps and loads the programs.
+--- Errors: the end of the verifier's log is in the message.
+---@return crumb.Object?, string?, integer?
+function Object:load() end
+
+---@return boolean
+function Object:loaded() end
+
+---@return boolean found
+---@return any value
+function Object:get_global(name) end
+
+---@return boolean found
+function Object:set_global(name, value) end
+
+---@return string[]
+function Object:global_names() end
+
+---@class crumb.Program: crumb.Handle
+---@field name string
+---@field type string libbpf's word, such as "kprobe"
+---@field section string
+---@field attach_type string
+local Program = {}
+
+---@return integer
+function Program:fd() end
+
+--- Shape: { id, run_count, run_time, recursion_misses, verified_instructions }
+--- Units: run_time in nanoseconds, counted only while kernel.bpf_stats_enabled is 1
+---@return table?, string?, integer?
+function Program:info() end
+
+--- An empty link, to which the attach functions add kernel links.
+---@return crumb.Link
+function Program:link() end
+
+--- Whether object:load() loads it.
+---@param load boolean
+---@return crumb.Program
+function Program:set_autoload(load) end
+
+--- The function that a fentry or fexit program is loaded for, instead of its section's.
+---@param name string
+---@return crumb.Program?, string?, integer?
+function Program:set_attach_target(name) end
+
+---@class crumb.Map: crumb.Handle
+---@field name string
+---@field type string libbpf's word, such as "hash"
+---@field key_size integer bytes
+---@field value_size integer bytes
+---@field max_entries integer
+local Map = {}
+
+---@return any value nil alone: no such key
+---@return string?, integer?
+function Map:lookup(key) end
+
+---@return any value nil alone: no such key
+---@return string?, integer?
+function Map:lookup_and_delete(key) end
+
+---@param flags ("any"|"noexist"|"exist")?
+---@return true?, string?, integer?
+function Map:update(key, value, flags) end
+
+---@return boolean? deleted false: no such key
+---@return string?, integer?
+function Map:delete(key) end
+
+---@return any key nil alone: there is none after it
+---@return string?, integer?
+function Map:next_key(key) end
+
+--- The key as the kernel sees it.
+---@return string
+function Map:key_bytes(key) end
+
+---@param count integer at most so many
+---@param position string? from the call before
+---@return any[]? keys
+---@return any[] values
+---@return string? position nil: that was all
+function Map:lookup_batch(count, position) end
+
+---@return integer? written
+---@return string?, integer?
+function Map:update_batch(keys, values, flags) end
+
+---@return integer? deleted
+---@return string?, integer?
+function Map:delete_batch(keys) end
+
+--- A new map of the kind that this map of maps declares for its inner ones.
+---@return crumb.Map?, string?, integer?
+function Map:create_inner() end
+
+---@return integer
+function Map:fd() end
+
+---@return true?, string?, integer?
+function Map:pin(path) end
+
+--- Before object:load().
+---@return crumb.Map?, string?, integer?
+function Map:set_max_entries(count) end
+
+---@class crumb.Link: crumb.Handle
+---@field cookie integer of the first site
+---@field cookies integer[] by site
+---@field sites crumb.Site[]
+---@field skipped crumb.Site[] those that got no cookie
+---@field mechanism string
+local Link = {}
+
+---@return integer
+function Link:fd(part) end
+
+---@return table?, string?, integer?
+function Link:raw_info(part) end
+
+---@return true?, string?, integer?
+function Link:pin_part(part, path) end
+
+--- Each of these adds one kernel link. Errors: nil, why, errno; the caller says what was attempted.
+---@return true?, string?, integer?
+function Link:attach_kprobe(name, offset, cookie, returns) end
+function Link:attach_kprobe_multi(names, cookies, returns) end
+function Link:attach_ksyscall(name, cookie, returns) end
+function Link:attach_uprobe(path, offset, cookie, returns, pid, semaphore) end
+function Link:attach_uprobe_multi(path, offsets, cookies, returns, pid) end
+function Link:attach_usdt(path, provider, name, cookie, pid) end
+function Link:attach_tracepoint(category, name, cookie) end
+function Link:attach_raw_tracepoint(name, cookie) end
+function Link:attach_trace(cookie) end
+function Link:attach_perf_event(type, config, period, is_frequency, cpu, cookie, pid) end
+function Link:attach_section() end
+
+---@class crumb.Ring: crumb.Handle
+---@field maps crumb.Map[]
+local Ring = {}
+
+---@param type_name string?
+---@return crumb.Ring?, string?, integer?
+function Ring:add_map(map, type_name) end
+
+---@return integer fd an epoll descriptor, readable when records wait
+function Ring:fd() end
+
+--- See csrc/reader.c.
+---@param fields string[]? nil: tables
+---@param pause fun(delivered: integer): boolean asked when no record waits: true, look again
+---@param deadline integer? nanoseconds of core.now()
+---@param snapshot boolean? stop after what has come by now
+---@return fun(): ...
+function Ring:reader(fields, pause, deadline, snapshot) end
+
+--- Shape: { delivered, malformed, discarded = records; pending = bytes }
+---@return table
+function Ring:stats() end
+
+---@param nanoseconds integer
+---@return boolean? ready nil: a signal came
+function Ring:wait(nanoseconds) end
+
+---@class crumb.Btf: crumb.Handle
+local Btf = {}
+
+---@return string bytes
+function Btf:encode(type_name, value) end
+
+---@return any
+function Btf:decode(type_name, bytes) end
+
+---@return table?
+function Btf:type(type_name) end
+
+---@return integer?
+function Btf:size(type_name) end
+
+--- Opens BTF: of a file, of { bytes = … }, or with no argument the kernel's.
+---@return crumb.Btf?, string?, integer?
+function core.btf(source) end
+
+--- The names in a folder.
+---@return string[]?, string?, integer?
+function core.directory(path) end
+
+---@return crumb.Elf?, string?, integer?
+function core.elf(path) end
+
+--- Runs a program to its end, without a shell.
+---@param argv string[]
+---@param input string?
+---@return integer? status
+---@return string output
+---@return string errors
+function core.execute(argv, input) end
+
+--- The rule for cookies and keys: what is a 64-bit integer.
+---@return integer?, string? reason
+function core.integer(value) end
+
+--- Takes SIGINT until it is closed.
+---@return crumb.Handle?, string?, integer?
+function core.interrupt() end
+
+---@return boolean
+function core.interrupted() end
+
+---@param what { type: string, name: string?, key_size: integer, value_size: integer, max_entries: integer }
+---@return crumb.Map?, string?, integer?
+function core.map(what) end
+
+---@param class string such as "crumb.Map"
+---@return table methods
+---@return table metatable
+function core.methods(class) end
+
+---@param list string[]
+---@return string[] nearest up to 3
+function core.nearest(name, list) end
+
+--- Units: nanoseconds of CLOCK_MONOTONIC
+---@return integer
+function core.now() end
+
+---@return crumb.Object?, string?, integer?
+function core.object(bytes, name) end
+
+---@return crumb.Link?, string?, integer?
+function core.pinned_link(path) end
+
+---@return crumb.Map?, string?, integer?
+function core.pinned_map(path) end
+
+---@param question string see csrc/probe.c
+---@return true?, string?, integer?
+function core.probe(question) end
+
+--- A regular file's bytes, up to 64 MiB.
+---@return string?, string?, integer?
+function core.read(path) end
+
+---@return crumb.Ring?, string?, integer?
+function core.ring(object) end
+
+--- What handle[key] reads from now on.
+function core.set_field(handle, key, value) end
+
+---@return string libbpf
+---@return string kernel
+---@return string machine
+function core.versions() end
+
+return core

@@ -1,0 +1,33 @@
+rockspec_format = "3.0"
+package = "crumb"
+version = "scm-1"
+source = { url = "git+file://." }
+description = {
+	summary = "Tracing Linux from Lua with BPF attach cookies",
+	detailed = [[
+		One BPF program attached to thousands of functions, and a 64-bit cookie that tells it which
+		one fired and what to do there: loading, attaching, maps and ring buffers from Lua.]],
+	license = "MIT",
+	labels = { "bpf", "tracing", "linux" },
+}
+supported_platforms = { "linux" }
+dependencies = { "lua ~> 5.4" }
+external_dependencies = {
+	LIBBPF = { header = "bpf/libbpf.h", library = "bpf" },
+	LIBELF = { header = "gelf.h", library = "elf" },
+}
+build = {
+	type = "make",
+	build_target = "module",
+	install_target = "install",
+	build_variables = {
+		CFLAGS = "$(CFLAGS)",
+		LUA_CFLAGS = "-I$(LUA_INCDIR)",
+	},
+	install_variables = {
+		LUADIR = "$(LUADIR)",
+		LIBDIR = "$(LIBDIR)",
+		LUA_CFLAGS = "-I$(LUA_INCDIR)",
+		CFLAGS = "$(CFLAGS)",
+	},
+}

@@ -1,0 +1,39 @@
+-- Fails when a function that C registers has no place in the type stub, lua/crumb/meta/core.lua,
+-- or a public function of lua/crumb has no docstring.
+
+local function read(path)
+	local file <close> = assert(io.open(path))
+	return file:read "a"
+end
+
+local function files(pattern)
+	local listing <close> = assert(io.popen("git ls-files -- '" .. pattern .. "'"))
+	local paths <const> = {}
+	for path in listing:lines() do paths[#paths + 1] = path end
+	return paths
+end
+
+local missing = 0
+
+local function report(...)
+	missing = missing + 1
+	print(string.format(...))
+end
+
+local stub <const> = read "lua/crumb/meta/core.lua"
+for _, path in ipairs(files "csrc/*.c") do
+	for name in read(path):gmatch '{%s*"([%w_]+)",%s*l_[%w_]+%s*}' do
+		if not stub:find("[.:]" .. name .. "%(") then report("%s: '%s' is not in the type stub", path, name) end
+	end
+end
+
+for _, path in ipairs(files "lua/crumb/*.lua") do
+	local before = ""
+	for line in read(path):gmatch "[^\n]*" do
+		local name <const> = line:match "^function ([%w_.:]+)%("
+		if name and not before:find "^%-%-" then report("%s: %s has no docstring", path, name) end
+		before = line
+	end
+end
+
+os.exit(missing == 0)
