@@ -206,6 +206,48 @@ function Btf:type(type_name) end
 ---@return integer?
 function Btf:size(type_name) end
 
+--- An ELF file that may be hostile: every answer is checked against the file's size.
+---@class crumb.Elf: crumb.Handle
+local Elf = {}
+
+--- Shape: a list (4096 at most) of { name, value, size, offset?, bind, type = "func"|"ifunc", table, imported, version?, default?, library? }
+---@return table[]?, string?, integer?
+function Elf:find(name) end
+
+--- Each defined function once.
+---@return string[]?, string?, integer?
+function Elf:names() end
+
+--- Where in the file an address lies, if it is in an executable segment.
+---@return integer?
+function Elf:offset(address) end
+
+--- Whether a file offset lies in an executable segment.
+---@return boolean
+function Elf:executable(offset) end
+
+---@return boolean
+function Elf:stripped() end
+
+---@return boolean
+function Elf:is_go() end
+
+---@return string path of the open descriptor, for the kernel
+function Elf:path() end
+
+---@return string
+function Elf:machine() end
+
+---@return string?
+function Elf:soname() end
+
+---@return string[]?, string?, integer?
+function Elf:needed() end
+
+--- Shape: a list of "provider:name"
+---@return string[]?, string?, integer?
+function Elf:usdt() end
+
 --- Opens BTF: of a file, of { bytes = … }, or with no argument the kernel's.
 ---@return crumb.Btf?, string?, integer?
 function core.btf(source) end
