@@ -10,6 +10,10 @@
 
 #include "handle.h"
 
+#if LIBBPF_MAJOR_VERSION < 1 || (LIBBPF_MAJOR_VERSION == 1 && LIBBPF_MINOR_VERSION < 3)
+#error "crumb needs libbpf 1.3 or newer (on Debian 12: from bookworm-backports; see make deps)"
+#endif
+
 #define OBJECT "crumb.Object"
 #define PROGRAM "crumb.Program"
 #define MAP "crumb.Map"

@@ -55,7 +55,7 @@ end
 
 --- Text of a traced process: what a terminal could take for a command is shown as \xNN.
 function support.escape(text)
-	return (text:gsub("[^ -%[%]-~]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
+	return (text:gsub("[%c\\\128-\255]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
 end
 
 --- Bytes as lines of address, 16 bytes in hex, and text.

@@ -407,7 +407,8 @@ describe("the codec", function()
 			assert.are.equal("four", btf:decode("struct arrays", bytes, "lines[2]"))
 			assert.are.equal(104, btf:decode("struct arrays", bytes, "text[1]"))
 			assert.is_true(btf:decode("struct arrays", bytes, "flags[3]"))
-			for _, path in ipairs { "", "list[0]", "grid[0]", "pairs[0].uid", "list[5]", "list[18446744073709551617]", "list[-1]", "list[1", "list[]", "list[1]x",
+			for _, path in ipairs { "", "list[0]", "grid[0]", "pairs[0].uid", "list[5]",
+				"list[18446744073709551617]", "list[-1]", "list[1", "list[]", "list[1]x",
 				"list.1", ".list", "list.", "list[1].x", "pairs[1]..uid", "pairs[1].[1]", "[1]", "lis",
 				"listt", "list[99999999999999999999]", "list[4294967296]", "list [1]" } do
 				assert.has_error(function() btf:decode("struct arrays", bytes, path) end)

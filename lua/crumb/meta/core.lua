@@ -4,7 +4,6 @@
 ---
 --- Errors, everywhere: wrong use raises; what the kernel or the files refuse returns nil, message, errno.
 --- Every handle has `close`, `closed`, `__close` and `__gc`; an owner closes what it owns first.
---- luacheck: ignore
 
 local core = {}
 
