@@ -11,7 +11,7 @@ local try <const>, escape <const> = support.try, support.escape
 
 local USAGE <const> = "BINARY SYMBOL... [--pid N] [--watch S]"
 local words <const>, options <const> = support.arguments(USAGE, 2, { pid = true, watch = true })
-local MARK <const> = 0xc0ffee << 32 -- any upper half: the actions read all 64 bits after the tail call
+local MARK <const> = 0xc0ffee00 << 32 -- any upper half: an action reads all 64 bits after the tail call
 
 local object <close> = support.open "tail_calls"
 try(object:load())

@@ -190,20 +190,31 @@ function Ring:stats() end
 ---@return boolean? ready nil: a signal came
 function Ring:wait(nanoseconds) end
 
+--- Types, by name ("struct event", or "event") or BTF id. An unknown one returns nil, message, errno.
 ---@class crumb.Btf: crumb.Handle
 local Btf = {}
 
----@return string bytes
-function Btf:encode(type_name, value) end
+---@param type string|integer
+---@param size integer? bytes, for a type with a flexible end
+---@return string? bytes
+---@return string?, integer?
+function Btf:encode(type, value, size) end
 
----@return any
-function Btf:decode(type_name, bytes) end
+---@param type string|integer
+---@param bytes string
+---@param path string? of one member, such as "inner.slots[2]", the second of them
+---@return any, string?, integer?
+function Btf:decode(type, bytes, path) end
 
----@return table?
-function Btf:type(type_name) end
+--- Shape: { id, name, kind, size, members = { { name, type, offset, bits, bit_offset } }, values, signed, count, element }
+---@param type string|integer
+---@return table?, string?, integer?
+function Btf:type(type) end
 
----@return integer?
-function Btf:size(type_name) end
+---@param type string|integer
+---@return integer? bytes
+---@return string?, integer?
+function Btf:size(type) end
 
 --- An ELF file that may be hostile: every answer is checked against the file's size.
 ---@class crumb.Elf: crumb.Handle
