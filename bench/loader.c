@@ -19,8 +19,7 @@ int main(int argc, char **argv)
 	if (!object || bpf_object__load(object))
 		return 1;
 	program = bpf_object__find_program_by_name(object, "count");
-	if (!program ||
-	    !bpf_program__attach_tracepoint_opts(program, argv[2], argv[3], &options))
+	if (!program || !bpf_program__attach_tracepoint_opts(program, argv[2], argv[3], &options))
 		return 1;
 	if (write(STDOUT_FILENO, "", 1) != 1)
 		return 1;

@@ -17,11 +17,12 @@ static int nothing_cb(void *context, void *record, size_t size)
 	return 0;
 }
 
-static lua_Integer now(void)
+/* The process's own time, as os.clock() has it: waiting for a processor is nobody's cost. */
+static lua_Integer clock_now(void)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
 	return (lua_Integer)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
@@ -44,9 +45,9 @@ static int l_consume(lua_State *L)
 
 	if (!ring)
 		return luaL_error(L, "open the ring");
-	start = now();
+	start = clock_now();
 	records = ring_buffer__consume(ring);
-	end = now();
+	end = clock_now();
 	ring_buffer__free(ring);
 	lua_pushinteger(L, records);
 	lua_pushinteger(L, end - start);

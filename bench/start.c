@@ -18,7 +18,7 @@
 
 #define ARGUMENTS 16
 
-static lua_Integer now(void)
+static lua_Integer clock_now(void)
 {
 	struct timespec time;
 
@@ -26,7 +26,7 @@ static lua_Integer now(void)
 	return (lua_Integer)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* The most memory that the process had so far, in KiB; not ru_maxrss, which counts its parent's. */
+/* The most memory that the process had so far, in KiB; ru_maxrss would count its parent's. */
 static long peak(pid_t pid)
 {
 	char path[64], line[256];
@@ -69,16 +69,17 @@ static int l_start(lua_State *L)
 	pid_t pid;
 	char byte;
 
-	luaL_argcheck(L, count >= 1 && count <= ARGUMENTS, 1, "1 to 16 words");
+	if (count < 1 || count > ARGUMENTS)
+		return luaL_argerror(L, 1, "expected 1 to 16 words");
 	for (int i = 0; i < count; i++)
 		words[i] = (char *)luaL_checkstring(L, i + 1);
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		return luaL_error(L, "make a pipe: %s", strerror(errno));
-	begin = now();
+	begin = clock_now();
 	err = spawn(words, in, out, &pid);
 	if (!err)
 		got = read(out[0], &byte, 1);
-	end = now();
+	end = clock_now();
 	if (got == 1)
 		kilobytes = peak(pid);
 	close(in[1]);

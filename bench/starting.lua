@@ -12,8 +12,8 @@ local BPFTRACE <const> = { "bpftrace", "-q", "-e",
 	("tracepoint:%s:%s { @[0] = count(); }"):format(WORDS[2], WORDS[3]), "-c", "/usr/bin/head -c 1 /dev/zero" }
 
 local function both(command, name)
-	local time <const> = { what = name .. "start to attached", unit = "ms", crumb = {}, plain = {} }
-	local memory <const> = { what = name .. "memory then", unit = "MiB", crumb = {}, plain = {} }
+	local time <const> = { what = "start to attached" .. name, unit = "ms", crumb = {}, plain = {} }
+	local memory <const> = { what = "memory then" .. name, unit = "MiB", crumb = {}, plain = {} }
 	local function run(of, round, words)
 		local nanoseconds <const>, kilobytes <const> = start(table.unpack(words))
 		time[of][round], memory[of][round] = nanoseconds / 1e6, kilobytes / 1024
@@ -32,7 +32,7 @@ return function()
 	time.goal, memory.limit = 2, 6
 	local rows <const> = { time, memory }
 	if os.execute "command -v bpftrace >/dev/null" then
-		table.move({ both(BPFTRACE, "(bpftrace) ") }, 1, 2, 3, rows)
+		table.move({ both(BPFTRACE, ", by bpftrace") }, 1, 2, 3, rows)
 	end
 	return rows
 end

@@ -24,7 +24,16 @@
 struct object {
 	struct handle handle;
 	struct bpf_object *bpf;
+	const struct types *types;
 	bool loaded;
+};
+
+/*
+ * A copy of an object's BTF, in a userdata that the object, its maps and their rings keep: what
+ * they are in the middle of decoding outlives the object's close.
+ */
+struct types {
+	struct btf *btf; /* NULL: the object has none */
 };
 
 /* A program of an object: open as long as the object is. */
@@ -33,15 +42,21 @@ struct program {
 	struct bpf_program *bpf;
 };
 
+/* What a map is made of; the types are 0 where keys or values are raw bytes. */
+struct map_shape {
+	enum bpf_map_type type;
+	__u32 key_size, value_size, max_entries, flags;
+	__u32 key_type, value_type;
+};
+
 /* A map of an object, or one that was made or opened on its own. */
 struct map {
 	struct handle handle;
 	struct bpf_map *bpf; /* NULL: not of an object */
-	const struct btf *btf; /* of key_type and value_type; NULL: raw bytes */
-	__u32 key_type, value_type; /* 0: raw bytes */
-	int fd; /* -1: the object is not loaded yet */
-	enum bpf_map_type type;
-	__u32 key_size, value_size, max_entries;
+	const struct btf *btf; /* of key_type and value_type; NULL: raw bytes.  Kept: struct types */
+	int fd; /* of a map without an object, or -1 */
+	struct map_shape shape;
+	struct map_shape inner; /* what a map of maps declares for its inner ones; libbpf forgets it */
 };
 
 /* One attachment of a program, made of as many kernel links as it took. */
@@ -52,12 +67,12 @@ struct link {
 	size_t count, room;
 };
 
-/* The descriptor of a map; raises while its object is not loaded. */
-int map_fd(lua_State *L, struct map *map);
+/* The descriptor of the open map at `index`; raises while its object is not loaded. */
+int map_fd(lua_State *L, int index);
 
 /* Pushes the handle of a program or map of the object at `owner`. */
 void program_push(lua_State *L, int owner, struct bpf_program *program);
-void map_push(lua_State *L, int owner, struct bpf_map *map, const struct btf *btf);
+void map_push(lua_State *L, int owner, struct bpf_map *map);
 
 /* Pushes an empty link of a program, owned by the object at `owner`. */
 void link_push(lua_State *L, int owner, struct bpf_program *program);

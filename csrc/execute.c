@@ -55,9 +55,16 @@ static int start(struct child *child, char **argv, const char *input, size_t len
 	int err;
 
 	for (int i = 0; i < STREAMS; i++) {
-		child->streams[i] = memfd_create("crumb", MFD_CLOEXEC);
-		if (child->streams[i] < 0)
+		int fd = memfd_create("crumb", MFD_CLOEXEC);
+
+		if (fd < 0)
 			return errno;
+		/* Above the standard ones, which may be closed here: they are overwritten in turn. */
+		child->streams[i] = fcntl(fd, F_DUPFD_CLOEXEC, STREAMS);
+		err = errno;
+		close(fd);
+		if (child->streams[i] < 0)
+			return err;
 	}
 	err = write_all(child->streams[INPUT], input, length);
 	if (err)

@@ -52,28 +52,33 @@ int l_read(lua_State *L)
 	const char *path = luaL_checkstring(L, 1);
 	const char *reason;
 	struct file *file;
-	struct stat stat;
+	struct stat status;
 	luaL_Buffer buffer;
 	ssize_t got;
 
 	handle_class(L, "crumb.File", (const luaL_Reg[]){ { NULL, NULL } });
 	file = handle_new(L, "crumb.File", sizeof(*file), 0);
 	lua_toclose(L, -1);
-	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (file->fd < 0)
-		return handle_fail(L, errno, "read %s", path);
-	file->handle.release = file_release;
-	if (fstat(file->fd, &stat))
-		return handle_fail(L, errno, "read %s", path);
-	reason = not_regular(&stat);
-	if (reason) {
+	/* Looked at before, since opening a device may do something; and after, since it may be another. */
+	for (int opened = 0; opened < 2; opened++) {
+		if (opened) {
+			file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+			if (file->fd < 0)
+				return handle_fail(L, errno, "read %s", path);
+			file->handle.release = file_release;
+		}
+		if (opened ? fstat(file->fd, &status) : stat(path, &status))
+			return handle_fail(L, errno, "read %s", path);
+		reason = not_regular(&status);
+		if (!reason)
+			continue;
 		lua_pushnil(L);
 		lua_pushfstring(L, "read %s: %s", path, reason);
 		lua_pushinteger(L, EINVAL);
 		return 3;
 	}
-	got = read_all(file->fd, luaL_buffinitsize(L, &buffer, (size_t)stat.st_size + 1),
-		       (size_t)stat.st_size);
+	got = read_all(file->fd, luaL_buffinitsize(L, &buffer, (size_t)status.st_size + 1),
+		       (size_t)status.st_size);
 	if (got < 0)
 		return handle_fail(L, errno, "read %s", path);
 	luaL_pushresultsize(&buffer, (size_t)got);

@@ -2,7 +2,7 @@
  * global: the global variables of an object, by name.
  *
  * They are members of the maps that libbpf makes of .data, .bss and .rodata.  The same memory
- * serves before the load (its first content) and after it (the map itself, shared).
+ * serves before the load (its first content) and after it (the map itself, see object.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -11,19 +11,18 @@
 #include "core.h"
 
 struct variable {
-	const char *section; /* the name of its map: "filter.rodata" */
-	__u32 type;
-	void *memory;
+	struct bpf_map *map;
+	__u32 type, offset;
 	size_t size;
-	bool constant;
+	char *memory;
 };
 
 static bool find_in(const struct btf *btf, struct bpf_map *map, const char *name,
 		    struct variable *out)
 {
 	const struct btf_type *section = btf__type_by_id(btf, bpf_map__btf_value_type_id(map));
-	size_t room;
-	char *memory = bpf_map__initial_value(map, &room);
+	size_t room = bpf_map__value_size(map), unused;
+	char *memory = bpf_map__initial_value(map, &unused);
 
 	if (!section || !btf_is_datasec(section) || !memory)
 		return false;
@@ -38,11 +37,13 @@ static bool find_in(const struct btf *btf, struct bpf_map *map, const char *name
 		if (!found || strcmp(found, name) || place->offset > room ||
 		    place->size > room - place->offset)
 			continue;
-		out->section = bpf_map__name(map);
-		out->type = variable->type;
-		out->memory = memory + place->offset;
-		out->size = place->size;
-		out->constant = strstr(out->section, ".rodata") != NULL;
+		*out = (struct variable){
+			.map = map,
+			.type = variable->type,
+			.offset = place->offset,
+			.size = place->size,
+			.memory = memory + place->offset,
+		};
 		return true;
 	}
 	return false;
@@ -50,29 +51,46 @@ static bool find_in(const struct btf *btf, struct bpf_map *map, const char *name
 
 static bool find(struct object *object, const char *name, struct variable *out)
 {
-	const struct btf *btf = bpf_object__btf(object->bpf);
 	struct bpf_map *map;
 
-	if (!btf)
+	if (!object->types->btf)
 		return false;
 	bpf_object__for_each_map(map, object->bpf)
-		if (bpf_map__is_internal(map) && find_in(btf, map, name, out))
+		if (bpf_map__is_internal(map) && find_in(object->types->btf, map, name, out))
 			return true;
 	return false;
+}
+
+/* Whether its memory is the map's: not so where a section has only static variables. */
+static bool is_shared(const struct object *object, const struct variable *variable)
+{
+	return !object->loaded || (bpf_map__map_flags(variable->map) & BPF_F_MMAPABLE);
 }
 
 /* object:get_global(name) -> true, value | false: no such global */
 static int l_get_global(lua_State *L)
 {
 	struct object *object = handle_check(L, 1, OBJECT);
+	const char *name = luaL_checkstring(L, 2);
+	const struct types *types = object->types;
 	struct variable variable;
+	const __u32 first = 0;
+	size_t room;
+	char *copy;
 
-	lua_pushboolean(L, 0);
-	if (!find(object, luaL_checkstring(L, 2), &variable))
+	if (!find(object, name, &variable)) {
+		lua_pushboolean(L, 0);
 		return 1;
+	}
+	room = bpf_map__value_size(variable.map);
+	copy = lua_newuserdatauv(L, room + 1, 0);
+	handle_check(L, 1, OBJECT); /* as it was, and so is what was found */
+	if (is_shared(object, &variable))
+		memcpy(copy + variable.offset, variable.memory, variable.size);
+	else if (bpf_map_lookup_elem(bpf_map__fd(variable.map), &first, copy))
+		return luaL_error(L, "read global %s: %s", name, strerror(errno));
 	lua_pushboolean(L, 1);
-	codec_push(L, bpf_object__btf(object->bpf), variable.type, variable.memory,
-		   variable.size);
+	codec_push(L, types->btf, variable.type, copy + variable.offset, variable.size);
 	return 2;
 }
 
@@ -100,19 +118,24 @@ static int l_set_global(lua_State *L)
 		lua_pushboolean(L, 0);
 		return 1;
 	}
-	if (variable.constant && object->loaded)
-		return luaL_error(L, "global %s is constant (%s): set it before object:load()", name,
-				  variable.section);
 	value = lua_newuserdatauv(L, variable.size + 1, 0);
-	codec_read(L, 3, bpf_object__btf(object->bpf), variable.type, value, variable.size, name);
+	codec_read(L, 3, object->types->btf, variable.type, value, variable.size, name);
+	handle_check(L, 1, OBJECT);
+	if (object->loaded && (bpf_map__map_flags(variable.map) & BPF_F_RDONLY_PROG))
+		return luaL_error(L, "global %s is constant (%s): set it before object:load()", name,
+				  bpf_map__name(variable.map));
+	if (!is_shared(object, &variable))
+		return luaL_error(L, "global %s is in a section of static variables only (%s): "
+				  "set it before object:load(), or make one of them global", name,
+				  bpf_map__name(variable.map));
 	store(variable.memory, value, variable.size);
 	lua_pushboolean(L, 1);
 	return 1;
 }
 
-static void append_names(lua_State *L, const struct btf *btf, struct bpf_map *map)
+static void append_names(lua_State *L, const struct btf *btf, __u32 id)
 {
-	const struct btf_type *section = btf__type_by_id(btf, bpf_map__btf_value_type_id(map));
+	const struct btf_type *section = btf__type_by_id(btf, id);
 
 	if (!section || !btf_is_datasec(section))
 		return;
@@ -131,15 +154,24 @@ static void append_names(lua_State *L, const struct btf *btf, struct bpf_map *ma
 static int l_global_names(lua_State *L)
 {
 	struct object *object = handle_check(L, 1, OBJECT);
-	const struct btf *btf = bpf_object__btf(object->bpf);
+	const struct types *types = object->types;
 	struct bpf_map *map;
+	size_t count = 0;
+	__u32 *sections;
 
+	if (types->btf)
+		bpf_object__for_each_map(map, object->bpf)
+			count++;
+	sections = lua_newuserdatauv(L, (count + 1) * sizeof(*sections), 0);
+	handle_check(L, 1, OBJECT);
+	count = 0;
+	if (types->btf)
+		bpf_object__for_each_map(map, object->bpf)
+			if (bpf_map__is_internal(map))
+				sections[count++] = bpf_map__btf_value_type_id(map);
 	lua_newtable(L);
-	if (!btf)
-		return 1;
-	bpf_object__for_each_map(map, object->bpf)
-		if (bpf_map__is_internal(map))
-			append_names(L, btf, map);
+	for (size_t i = 0; i < count; i++)
+		append_names(L, types->btf, sections[i]);
 	return 1;
 }
 

@@ -1,6 +1,7 @@
 /* handle: see handle.h. */
 #include "handle.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -226,8 +227,13 @@ int l_handle_set_field(lua_State *L)
 	return 0;
 }
 
+/* The kernel's own ENOTSUPP, which it should not let out and strerror does not know. */
+#define KERNEL_ENOTSUPP 524
+
 static int fail(lua_State *L, int err, const char *log, const char *format, va_list args)
 {
+	if (err == KERNEL_ENOTSUPP)
+		err = EOPNOTSUPP;
 	luaL_checkstack(L, 8, NULL);
 	lua_pushnil(L);
 	if (*format) {

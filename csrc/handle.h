@@ -22,8 +22,14 @@ enum {
 	HANDLE_OWNER = 1, /* the owning handle, or nil */
 	HANDLE_FIELDS, /* table: what handle.name reads when no method has that name */
 	HANDLE_CHILDREN, /* table: owned handle -> its rank, or nil */
-	HANDLE_VALUES = HANDLE_CHILDREN,
+	HANDLE_KEPT, /* what must live as long as this userdata, closed or not */
+	HANDLE_VALUES = HANDLE_KEPT,
 };
+
+/*
+ * Any call that allocates may run a __gc metamethod of the script, and that may close any handle.
+ * So what a resource points to is used before such a call, or checked again after it, or kept.
+ */
 
 /* Owned handles are closed by rank, so that nothing fires into what has gone. */
 enum handle_rank { RANK_LINK = 1, RANK_RING, RANK_PART, RANK_LAST = RANK_PART };

@@ -4,6 +4,7 @@
 
 #include <bpf/libbpf.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 static __thread char text[LOG_BYTES];
 static __thread size_t used;
+static __thread bool dropped;
 
 /* Keeps the end: the verifier says last why it refused. */
 static void append(const char *bytes, size_t length)
@@ -19,12 +21,14 @@ static void append(const char *bytes, size_t length)
 	if (length > LOG_BYTES - 1) {
 		bytes += length - (LOG_BYTES - 1);
 		length = LOG_BYTES - 1;
+		dropped = true;
 	}
 	if (used + length > LOG_BYTES - 1) {
 		size_t drop = used + length - (LOG_BYTES - 1);
 
 		memmove(text, text + drop, used - drop);
 		used -= drop;
+		dropped = true;
 	}
 	memcpy(text + used, bytes, length);
 	used += length;
@@ -61,14 +65,23 @@ void crumb_log_install(void)
 void crumb_log_reset(void)
 {
 	used = 0;
+	dropped = false;
 	text[0] = 0;
+}
+
+/* What was dropped may have ended in the middle of a line. */
+static const char *first_whole_line(void)
+{
+	const char *newline = dropped ? memchr(text, '\n', used) : NULL;
+
+	return newline ? newline + 1 : text;
 }
 
 const char *crumb_log_text(void)
 {
 	while (used && text[used - 1] == '\n')
 		text[--used] = 0;
-	return text;
+	return first_whole_line();
 }
 
 const char *crumb_log_errno(int err)

@@ -15,6 +15,18 @@ void map_encode_value(lua_State *L, int index, const struct map *map, void *out,
 void map_push_key(lua_State *L, const struct map *map, const void *data);
 void map_push_value(lua_State *L, const struct map *map, const void *data, size_t bytes);
 
+/* Gives the map on the top of the stack the types that the object or map at `keeper` has. */
+void map_keep_types(lua_State *L, struct map *map, int keeper);
+
+/*
+ * The descriptor of the map at `index` whose elements are wanted; raises for a ring buffer.
+ * It is good until something else is allocated (handle.h).
+ */
+int map_elements_fd(lua_State *L, int index);
+
+/* Returns nil, message, errno to Lua for an operation on the map at 1. */
+int map_fail(lua_State *L, int err, const char *what);
+
 /* Pushes the name of the map at `index` and returns it. */
 const char *map_name(lua_State *L, int index);
 

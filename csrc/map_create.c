@@ -1,6 +1,8 @@
 /* map_create: maps that no object declares: made on their own, as an inner map, or opened from a pin. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "map.h"
@@ -35,55 +37,76 @@ static enum bpf_map_type check_type(lua_State *L, int arg)
 }
 
 /* Creates what the map on the top of the stack describes. */
-static int create(lua_State *L, struct map *map, const char *name, __u32 flags)
+static int create(lua_State *L, struct map *map, const char *name, int inner)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = flags);
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = map->shape.flags);
 
 	map_set_fields(L, map, name);
+	if (inner)
+		options.inner_map_fd = (__u32)map_fd(L, inner);
 	crumb_log_reset();
-	map->fd = bpf_map_create(map->type, name, map->key_size, map->value_size,
-				 map->max_entries, &options);
+	map->fd = bpf_map_create(map->shape.type, name, map->shape.key_size, map->shape.value_size,
+				 map->shape.max_entries, &options);
 	if (map->fd < 0)
 		return handle_fail_log(L, errno, "create map %s", name);
 	return 1;
 }
 
-/* core.map{ type =, name =, key_size =, value_size =, max_entries = } -> Map | nil, message, errno */
+/* The size of a ring buffer as the kernel takes it, as libbpf rounds it up for objects. */
+static __u32 ring_size(__u32 wanted)
+{
+	__u64 size = (__u64)sysconf(_SC_PAGESIZE);
+
+	while (size < wanted)
+		size *= 2;
+	return size <= UINT32_MAX ? (__u32)size : wanted;
+}
+
+/* core.map{ type, name, key_size, value_size, max_entries, flags, inner } -> Map | nil, message, errno */
 int l_map_create(lua_State *L)
 {
 	struct map *map;
 	const char *name;
+	int inner = 0;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	if (lua_getfield(L, 1, "inner") != LUA_TNIL)
+		inner = lua_gettop(L);
 	lua_getfield(L, 1, "name");
-	name = luaL_optstring(L, -1, "crumb");
+	name = luaL_checkstring(L, -1);
 	map = map_new(L, 0);
-	map->type = check_type(L, 1);
-	map->key_size = check_u32_field(L, 1, "key_size");
-	map->value_size = check_u32_field(L, 1, "value_size");
-	map->max_entries = check_u32_field(L, 1, "max_entries");
-	return create(L, map, name, 0);
+	map->shape.flags = check_u32_field(L, 1, "flags");
+	map->shape.type = check_type(L, 1);
+	map->shape.key_size = check_u32_field(L, 1, "key_size");
+	map->shape.value_size = check_u32_field(L, 1, "value_size");
+	map->shape.max_entries = check_u32_field(L, 1, "max_entries");
+	if (map->shape.type == BPF_MAP_TYPE_RINGBUF)
+		map->shape.max_entries = ring_size(map->shape.max_entries);
+	return create(L, map, name, inner);
 }
 
 /* map:create_inner() -> Map: a new map of the kind that this map of maps declares for its inner ones */
 static int l_map_create_inner(lua_State *L)
 {
 	struct map *outer = handle_check(L, 1, MAP), *map;
-	struct bpf_map *inner = outer->bpf ? bpf_map__inner_map(outer->bpf) : NULL;
 
-	if (!inner)
+	if (!outer->inner.type)
 		return luaL_error(L, "map %s declares no inner map", map_name(L, 1));
-	lua_getiuservalue(L, 1, HANDLE_OWNER); /* its BTF is the object's: it closes with it */
-	map = map_new(L, -1);
-	handle_own(L, -1, RANK_PART);
-	map->type = bpf_map__type(inner);
-	map->key_size = bpf_map__key_size(inner);
-	map->value_size = bpf_map__value_size(inner);
-	map->max_entries = bpf_map__max_entries(inner);
-	map->btf = outer->btf;
-	map->key_type = map->btf ? bpf_map__btf_key_type_id(inner) : 0;
-	map->value_type = map->btf ? bpf_map__btf_value_type_id(inner) : 0;
-	return create(L, map, "inner", bpf_map__map_flags(inner));
+	map = map_new(L, 0);
+	map_keep_types(L, map, 1);
+	map->shape = outer->inner;
+	return create(L, map, "inner", 0);
+}
+
+/* What is pinned may be a program or a link, and the kernel answers the same question for all. */
+static bool is_map(int fd)
+{
+	static const char map[] = "anon_inode:bpf-map";
+	char link[64] = "", path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, link, sizeof(link) - 1) > 0 && !strcmp(link, map);
 }
 
 /* core.pinned_map(path) -> Map | nil, message, errno.  Without BTF: raw keys and values. */
@@ -97,13 +120,15 @@ int l_map_open_pin(lua_State *L)
 	map->fd = bpf_obj_get(path);
 	if (map->fd < 0)
 		return handle_fail(L, errno, "open pinned map %s", path);
+	if (!is_map(map->fd))
+		return handle_fail(L, EINVAL, "open pinned map %s: it is no map", path);
 	memset(&info, 0, sizeof(info));
 	if (bpf_map_get_info_by_fd(map->fd, &info, &size))
 		return handle_fail(L, errno, "read pinned map %s", path);
-	map->type = info.type;
-	map->key_size = info.key_size;
-	map->value_size = info.value_size;
-	map->max_entries = info.max_entries;
+	map->shape.type = info.type;
+	map->shape.key_size = info.key_size;
+	map->shape.value_size = info.value_size;
+	map->shape.max_entries = info.max_entries;
 	info.name[sizeof(info.name) - 1] = 0;
 	map_set_fields(L, map, info.name);
 	return 1;

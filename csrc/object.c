@@ -7,9 +7,13 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "core.h"
 #include "log.h"
+
+#define TYPES "crumb.Types"
 
 static int object_release(struct handle *handle)
 {
@@ -41,9 +45,42 @@ static const char *not_bpf(const char *bytes, size_t length)
 	return NULL;
 }
 
+static int l_types_gc(lua_State *L)
+{
+	struct types *types = luaL_checkudata(L, 1, TYPES);
+
+	btf__free(types->btf);
+	types->btf = NULL;
+	return 0;
+}
+
+/* Made before the object, so that its finalizer comes after those of all that uses it. */
+static struct types *push_types(lua_State *L)
+{
+	struct types *types = lua_newuserdatauv(L, sizeof(*types), 0);
+
+	types->btf = NULL;
+	luaL_setmetatable(L, TYPES);
+	return types;
+}
+
+static int copy_btf(const struct bpf_object *object, struct types *types)
+{
+	const struct btf *btf = bpf_object__btf(object);
+	const void *bytes;
+	__u32 size;
+
+	if (!btf)
+		return 0;
+	bytes = btf__raw_data(btf, &size);
+	if (!bytes)
+		return errno;
+	types->btf = btf__new(bytes, size);
+	return types->btf ? 0 : errno;
+}
+
 static void push_members(lua_State *L, struct object *object)
 {
-	const struct btf *btf = bpf_object__btf(object->bpf);
 	struct bpf_program *program;
 	struct bpf_map *map;
 	int owner = lua_gettop(L);
@@ -56,7 +93,7 @@ static void push_members(lua_State *L, struct object *object)
 	handle_set_field(L, owner, "programs");
 	lua_newtable(L);
 	bpf_object__for_each_map(map, object->bpf) {
-		map_push(L, owner, map, btf);
+		map_push(L, owner, map);
 		lua_setfield(L, -2, bpf_map__name(map));
 	}
 	handle_set_field(L, owner, "maps");
@@ -64,36 +101,68 @@ static void push_members(lua_State *L, struct object *object)
 	handle_set_field(L, owner, "name");
 }
 
-/* core.object(bytes, name) -> Object */
+/* core.object(bytes, name, path) -> Object; the path is what errors call it */
 int l_object_open(lua_State *L)
 {
 	size_t length;
 	const char *bytes = luaL_checklstring(L, 1, &length);
 	const char *name = luaL_checkstring(L, 2);
+	const char *path = luaL_checkstring(L, 3);
 	const char *reason = not_bpf(bytes, length);
 	struct object *object;
+	struct types *types;
+	int err;
 
 	if (reason) {
 		lua_pushnil(L);
-		lua_pushfstring(L, "open %s: %s", name, reason);
+		lua_pushfstring(L, "open %s: %s", path, reason);
 		lua_pushinteger(L, ENOEXEC);
 		return 3;
 	}
+	types = push_types(L);
 	object = handle_new(L, OBJECT, sizeof(*object), 0);
+	object->types = types;
+	lua_insert(L, -2);
+	lua_setiuservalue(L, -2, HANDLE_KEPT);
 	crumb_log_reset();
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
 	object->bpf = bpf_object__open_mem(bytes, length, &options);
 	if (!object->bpf)
-		return handle_fail_log(L, errno, "open %s", name);
+		return handle_fail_log(L, errno, "open %s", path);
 	object->handle.release = object_release;
+	err = copy_btf(object->bpf, types);
+	if (err)
+		return handle_fail_log(L, err, "read the BTF of %s", path);
 	push_members(L, object);
 	return 1;
 }
 
-/* object:load() -> the object */
+/*
+ * Puts the map itself where its first content was, as libbpf does from 1.6 on: from now on the
+ * script and the programs share the global variables.
+ */
+static int share_globals(struct bpf_map *map)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int protection = PROT_READ;
+	size_t size;
+	void *memory = bpf_map__initial_value(map, &size);
+
+	if (!memory || !(bpf_map__map_flags(map) & BPF_F_MMAPABLE))
+		return 0;
+	if (!(bpf_map__map_flags(map) & BPF_F_RDONLY_PROG))
+		protection |= PROT_WRITE;
+	size = (bpf_map__value_size(map) + page - 1) / page * page;
+	if (mmap(memory, size, protection, MAP_SHARED | MAP_FIXED, bpf_map__fd(map), 0) == memory)
+		return 0;
+	return errno;
+}
+
+/* object:raw_load() -> the object */
 static int l_object_load(lua_State *L)
 {
 	struct object *object = handle_check(L, 1, OBJECT);
+	struct bpf_map *map;
 	int err;
 
 	if (object->loaded)
@@ -103,6 +172,12 @@ static int l_object_load(lua_State *L)
 	if (err)
 		return handle_fail_log(L, err, "load %s", bpf_object__name(object->bpf));
 	object->loaded = true;
+	bpf_object__for_each_map(map, object->bpf) {
+		if (bpf_map__is_internal(map))
+			err = share_globals(map);
+		if (err)
+			return handle_fail(L, err, "share the globals in %s", bpf_map__name(map));
+	}
 	lua_settop(L, 1);
 	return 1;
 }
@@ -116,12 +191,17 @@ static int l_object_loaded(lua_State *L)
 void object_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "load", l_object_load },
+		{ "raw_load", l_object_load },
 		{ "loaded", l_object_loaded },
 		{ NULL, NULL },
 	};
 
 	handle_class(L, OBJECT, methods);
+	if (luaL_newmetatable(L, TYPES)) {
+		lua_pushcfunction(L, l_types_gc);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_pop(L, 1);
 	lua_pushcfunction(L, l_handle_methods);
 	lua_pushstring(L, OBJECT);
 	lua_call(L, 1, 1);

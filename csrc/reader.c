@@ -5,14 +5,23 @@
  */
 #include <limits.h>
 #include <string.h>
+#include <time.h>
 
 #include "ring.h"
 
-#define CHECK_EVERY 256 /* records between two looks at the clock */
+#define CHECK_EVERY 8 /* records between two looks at the clock */
+#define SMALL 1024 /* bytes of a record that is copied to the C stack */
+#define FIELD_LIMIT 200 /* values in a row */
+#define NAME_LIMIT 4096 /* fields of a table */
 
-/* What one source's records are read with. */
+/* What one source's records are read with.  Its types outlive the source: the ring keeps them. */
 struct plan {
+	const struct btf *btf; /* NULL: raw bytes */
+	uint32_t type;
+	uint64_t least; /* bytes: a shorter record is malformed */
 	uint32_t first, count; /* of reader.fields, and of the keys' list */
+	uint64_t need; /* bytes: in a shorter record some field lies behind the end */
+	bool plain; /* integers only: nothing is allocated */
 	unsigned long end; /* the position to stop at */
 };
 
@@ -21,74 +30,165 @@ struct reader {
 	int64_t deadline; /* ns of crumb_now(), INT64_MAX: none */
 	uint32_t until_check;
 	bool tables;
+	int slots; /* of the stack that a record takes */
 	size_t turn; /* the source to look at first, so that none starves */
-	size_t sources;
-	struct plan *plans;
+	size_t count;
+	struct plan *plans; /* of each source that the ring had */
 	struct field *fields;
 };
 
 /* The upvalues of an iterator. */
 enum { UP_READER = 1, UP_RING, UP_KEYS, UP_MAPS, UP_PAUSE };
 
-static int push_record(lua_State *L, const struct reader *reader, const struct source *source,
+/* The bytes of a record that a field takes. */
+static uint64_t field_end(const struct btf *btf, const struct field *field)
+{
+	int64_t size = field->bit_size ? (field->bit_offset + field->bit_size + 7) / 8 :
+					 crumb_type_size(btf, field->type);
+
+	return field->offset + (uint64_t)(size > 0 ? size : 0);
+}
+
+/* false stands for what a record is too short for: nil would end a loop. */
+static void push_field(lua_State *L, const struct btf *btf, const struct field *field,
 		       const void *record, uint32_t length)
 {
-	const struct plan *plan = &reader->plans[source - reader->ring->sources];
-	const struct field *field = reader->fields + plan->first;
+	if (field_end(btf, field) > length)
+		lua_pushboolean(L, 0);
+	else
+		codec_push_field(L, btf, field, record, length);
+}
 
-	if (!source->btf) {
+static int push_values(lua_State *L, const struct reader *reader, const struct plan *plan,
+		       const void *record, uint32_t length)
+{
+	const struct field *field = reader->fields + plan->first;
+	const bool whole = length >= plan->need;
+
+	for (uint32_t i = 0; i < plan->count; i++) {
+		if (!reader->tables && whole) {
+			codec_push_field(L, plan->btf, field + i, record, length);
+			continue;
+		}
+		if (reader->tables)
+			lua_rawgeti(L, lua_upvalueindex(UP_KEYS), (lua_Integer)(plan->first + i) + 1);
+		push_field(L, plan->btf, field + i, record, length);
+		if (reader->tables)
+			lua_rawset(L, -3);
+	}
+	return reader->tables ? 1 : (int)plan->count;
+}
+
+/*
+ * Pushes what a copy of a record holds.  This allocates, so a __gc metamethod may run in it that
+ * closes the ring or takes the next record: it must not look at the source.
+ */
+static int push_record(lua_State *L, const struct reader *reader, const struct plan *plan,
+		       const void *record, uint32_t length)
+{
+	if (!plan->btf) {
 		lua_pushlstring(L, record, length);
 		return 1;
 	}
 	if (!plan->count) {
-		codec_push(L, source->btf, source->type, record, length);
+		codec_push(L, plan->btf, plan->type, record, length);
 		return 1;
 	}
-	if (!reader->tables) {
-		luaL_checkstack(L, (int)plan->count + 4, NULL);
-		for (uint32_t i = 0; i < plan->count; i++)
-			codec_push_field(L, source->btf, field + i, record, length);
-		return (int)plan->count;
-	}
-	lua_createtable(L, 0, (int)plan->count);
-	for (uint32_t i = 0; i < plan->count; i++) {
-		lua_rawgeti(L, lua_upvalueindex(UP_KEYS), (lua_Integer)(plan->first + i) + 1);
-		codec_push_field(L, source->btf, field + i, record, length);
-		lua_rawset(L, -3);
-	}
-	return 1;
+	if (reader->tables)
+		lua_createtable(L, 0, (int)plan->count);
+	return push_values(L, reader, plan, record, length);
 }
 
-/* Takes the next record of one source, past those that are no events; 0: there is none. */
-static int take(lua_State *L, struct reader *reader, struct source *source)
+/* Takes the record at the head, which has been copied: an error from here on cannot repeat it. */
+static int take_copy(lua_State *L, const struct reader *reader, const struct plan *plan,
+		     struct source *source, const void *record, uint32_t length)
 {
-	unsigned long end = reader->plans[source - reader->ring->sources].end;
-	const void *record;
-	uint32_t length;
 	int results;
 
-	while (source->position < end && crumb_source_peek(source, &record, &length)) {
-		if (length & BPF_RINGBUF_DISCARD_BIT) {
-			reader->ring->discarded++;
-		} else if (length < source->least) {
-			reader->ring->malformed++;
-		} else {
-			results = push_record(L, reader, source, record, length);
-			crumb_source_advance(source, length);
-			reader->ring->delivered++;
-			return results;
-		}
-		crumb_source_advance(source, length);
-	}
-	return 0;
+	crumb_source_advance(source, length);
+	reader->ring->malformed++; /* unless it can be read */
+	results = push_record(L, reader, plan, record, length);
+	reader->ring->malformed--;
+	reader->ring->delivered++;
+	return results;
 }
 
+enum { NOTHING = 0, NO_EVENT = -1 };
+
+/* Takes the next record of one source and pushes its values, how many it returns. */
+static int take(lua_State *L, struct reader *reader, size_t turn)
+{
+	struct ring *ring = reader->ring;
+	struct source *source = &ring->sources[turn];
+	const struct plan *plan = &reader->plans[turn];
+	unsigned char small[SMALL];
+	const void *record;
+	uint32_t length;
+	void *copy;
+
+	if (*source->consumer >= plan->end || !crumb_source_peek(source, &record, &length))
+		return NOTHING;
+	if ((length & BPF_RINGBUF_DISCARD_BIT) || length < plan->least) {
+		if (length & BPF_RINGBUF_DISCARD_BIT)
+			ring->discarded++;
+		else
+			ring->malformed++;
+		crumb_source_advance(source, length);
+		return NO_EVENT;
+	}
+	if (plan->plain && length >= plan->need) {
+		const struct field *field = reader->fields + plan->first;
+
+		for (uint32_t i = 0; i < plan->count; i++)
+			codec_push_field(L, plan->btf, field + i, record, length);
+		crumb_source_advance(source, length);
+		ring->delivered++;
+		return (int)plan->count;
+	}
+	if (length <= SMALL) {
+		memcpy(small, record, length);
+		return take_copy(L, reader, plan, source, small, length);
+	}
+	copy = lua_newuserdatauv(L, length, 0);
+	if (!ring->handle.release)
+		return NO_EVENT;
+	source = &ring->sources[turn];
+	const uint32_t room = length;
+
+	/* It may be another one by now. */
+	if (!crumb_source_peek(source, &record, &length) || length > room || length < plan->least)
+		return NO_EVENT;
+	memcpy(copy, record, length);
+	return take_copy(L, reader, plan, source, copy, length);
+}
+
+/* The coarse clock is behind by a tick at most, and costs a fifth. */
 static bool time_is_up(struct reader *reader)
 {
-	if (--reader->until_check)
+	struct timespec now;
+
+	if (reader->deadline == INT64_MAX || --reader->until_check)
 		return false;
 	reader->until_check = CHECK_EVERY;
-	return crumb_interrupted() || crumb_now() >= reader->deadline;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec >= reader->deadline;
+}
+
+static int take_any(lua_State *L, struct reader *reader)
+{
+	for (size_t i = 0; i < reader->count; i++) {
+		size_t turn = reader->turn;
+		int results = take(L, reader, turn);
+
+		reader->turn = turn + 1 < reader->count ? turn + 1 : 0;
+		if (results > 0 && reader->tables) {
+			lua_rawgeti(L, lua_upvalueindex(UP_MAPS), (lua_Integer)turn + 1);
+			return results + 1;
+		}
+		if (results != NOTHING)
+			return results;
+	}
+	return NOTHING;
 }
 
 static int l_reader_next(lua_State *L)
@@ -96,34 +196,31 @@ static int l_reader_next(lua_State *L)
 	struct reader *reader = lua_touserdata(L, lua_upvalueindex(UP_READER));
 	struct ring *ring = reader->ring;
 
-	lua_settop(L, 0);
 	for (;;) {
-		if (!ring->handle.release || time_is_up(reader))
-			return 0;
-		for (size_t i = 0; i < reader->sources; i++) {
-			size_t turn = reader->turn;
-			int results = take(L, reader, &ring->sources[turn]);
+		int results;
 
-			reader->turn = turn + 1 < reader->sources ? turn + 1 : 0;
-			if (results && reader->tables) {
-				lua_rawgeti(L, lua_upvalueindex(UP_MAPS), (lua_Integer)turn + 1);
-				return results + 1;
-			}
-			if (results)
-				return results;
-		}
+		lua_settop(L, 0);
+		if (!ring->handle.release || crumb_interrupted() || time_is_up(reader))
+			return 0;
+		if (reader->slots > LUA_MINSTACK)
+			luaL_checkstack(L, reader->slots, NULL);
+		results = take_any(L, reader);
+		if (results > 0)
+			return results;
+		if (results == NO_EVENT)
+			continue;
 		lua_pushvalue(L, lua_upvalueindex(UP_PAUSE));
 		lua_pushinteger(L, (lua_Integer)ring->delivered);
 		lua_call(L, 1, 1);
 		if (!lua_toboolean(L, -1))
 			return 0;
-		lua_settop(L, 0);
 	}
 }
 
 /* Appends the names of a struct's members to the list on the top of the stack; those of its
  * anonymous members stand beside its own. */
-static void append_members(lua_State *L, const struct btf *btf, uint32_t id, int depth)
+static void append_members(lua_State *L, const struct btf *btf, uint32_t id, int depth,
+			   int *visits)
 {
 	const struct btf_type *type = btf__type_by_id(btf, (uint32_t)btf__resolve_type(btf, id));
 
@@ -132,40 +229,51 @@ static void append_members(lua_State *L, const struct btf *btf, uint32_t id, int
 	for (uint32_t i = 0; i < btf_vlen(type); i++) {
 		const char *name = btf__name_by_offset(btf, btf_members(type)[i].name_off);
 
+		if (lua_rawlen(L, -1) >= NAME_LIMIT || --*visits < 0)
+			luaL_error(L, "the records have more than %d fields", NAME_LIMIT);
 		if (name && *name) {
 			lua_pushstring(L, name);
 			lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 		} else {
-			append_members(L, btf, btf_members(type)[i].type, depth + 1);
+			append_members(L, btf, btf_members(type)[i].type, depth + 1, visits);
 		}
 	}
 }
 
-/* Pushes the list of the fields to read from each source: the list at `fields`, or all. */
-static void push_names(lua_State *L, const struct source *source, int fields)
+/* Pushes the list of the fields to read by one plan: the list at `fields`, or all. */
+static void push_names(lua_State *L, const struct plan *plan, int fields)
 {
-	if (fields && source->btf) {
+	int visits = 16 * NAME_LIMIT;
+
+	if (fields) {
+		if (!plan->btf)
+			luaL_error(L, "the records of this ring are raw bytes: give it their type");
 		lua_pushvalue(L, fields);
 		return;
 	}
 	lua_newtable(L);
-	if (source->btf)
-		append_members(L, source->btf, source->type, 0);
+	if (plan->btf)
+		append_members(L, plan->btf, plan->type, 0, &visits);
 }
 
 /* Resolves the keys of one plan; the list of all keys is at `keys`. */
-static void resolve(lua_State *L, struct reader *reader, size_t i, int keys)
+static void resolve(lua_State *L, struct reader *reader, struct plan *plan, int keys)
 {
-	const struct source *source = &reader->ring->sources[i];
-	const struct plan *plan = &reader->plans[i];
-
+	plan->need = plan->least;
+	plan->plain = !reader->tables && plan->count;
 	for (uint32_t n = plan->first; n < plan->first + plan->count; n++) {
+		struct field *field = &reader->fields[n];
+		uint64_t end;
+
 		lua_rawgeti(L, keys, (lua_Integer)n + 1);
-		if (!crumb_field(source->btf, source->type, luaL_checkstring(L, -1),
-				 &reader->fields[n]))
+		if (!crumb_field(plan->btf, plan->type, luaL_checkstring(L, -1), field))
 			luaL_error(L, "the records of this ring have no field '%s'",
 				   lua_tostring(L, -1));
 		lua_pop(L, 1);
+		end = field_end(plan->btf, field);
+		if (end > plan->need)
+			plan->need = end;
+		plan->plain = plan->plain && field->kind != FIELD_TYPED;
 	}
 }
 
@@ -201,6 +309,7 @@ int l_ring_reader(lua_State *L)
 	uint32_t total = 0;
 	struct reader *reader;
 
+	luaL_argcheck(L, !fields || lua_rawlen(L, fields) <= FIELD_LIMIT, FIELDS, "too many fields");
 	luaL_checktype(L, PAUSE, LUA_TFUNCTION);
 	lua_settop(L, SNAPSHOT);
 	reader = lua_newuserdatauv(L, sizeof(*reader), 2);
@@ -210,28 +319,37 @@ int l_ring_reader(lua_State *L)
 	reader->deadline = luaL_optinteger(L, DEADLINE, INT64_MAX);
 	reader->until_check = CHECK_EVERY;
 	reader->tables = !fields;
-	reader->sources = ring->count;
-	reader->plans = lua_newuserdatauv(L, (ring->count + 1) * sizeof(*reader->plans), 0);
+	reader->slots = fields ? (int)lua_rawlen(L, fields) + 4 : 0;
+	reader->count = ring->count;
+	reader->plans = lua_newuserdatauv(L, (reader->count + 1) * sizeof(*reader->plans), 0);
 	lua_setiuservalue(L, READER, 1);
-	for (size_t i = 0; i < ring->count; i++) {
-		struct plan *plan = &reader->plans[i];
+	handle_check(L, RING_AT, RING);
+	for (size_t i = 0; i < reader->count; i++) {
+		const struct source *source = &ring->sources[i];
 
-		push_names(L, &ring->sources[i], fields);
-		plan->first = total;
-		plan->count = append_list(L, KEYS);
-		plan->end = lua_toboolean(L, SNAPSHOT) ?
-				    __atomic_load_n(ring->sources[i].producer, __ATOMIC_ACQUIRE) :
-				    ULONG_MAX;
-		total += plan->count;
+		reader->plans[i] = (struct plan){
+			.btf = source->btf,
+			.type = source->type,
+			.least = source->least,
+			.end = lua_toboolean(L, SNAPSHOT) ?
+				       __atomic_load_n(source->producer, __ATOMIC_ACQUIRE) :
+				       ULONG_MAX,
+		};
+	}
+	for (size_t i = 0; i < reader->count; i++) {
+		push_names(L, &reader->plans[i], fields);
+		reader->plans[i].first = total;
+		reader->plans[i].count = append_list(L, KEYS);
+		total += reader->plans[i].count;
 	}
 	reader->fields = lua_newuserdatauv(L, (total + 1) * sizeof(*reader->fields), 0);
 	lua_setiuservalue(L, READER, 2);
-	for (size_t i = 0; i < ring->count; i++)
-		resolve(L, reader, i, KEYS);
+	for (size_t i = 0; i < reader->count; i++)
+		resolve(L, reader, &reader->plans[i], KEYS);
 	lua_pushvalue(L, READER);
 	lua_pushvalue(L, RING_AT);
 	lua_pushvalue(L, KEYS);
-	lua_getfield(L, RING_AT, "maps");
+	lua_getiuservalue(L, RING_AT, HANDLE_KEPT);
 	lua_pushvalue(L, PAUSE);
 	lua_pushcclosure(L, l_reader_next, UP_PAUSE);
 	return 1;

@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "codec_type.h"
+
 #define BUSY_NAP 200000 /* ns: a producer holds the head for less than that */
 
 static void source_close(struct source *source, size_t page)
@@ -50,6 +52,8 @@ int l_ring_open(lua_State *L)
 	handle_check(L, 1, OBJECT);
 	ring = handle_new(L, RING, sizeof(*ring), 1);
 	handle_own(L, -1, RANK_RING);
+	lua_newtable(L); /* the handles of its maps, which keep the types of its records */
+	lua_setiuservalue(L, -2, HANDLE_KEPT);
 	lua_newtable(L);
 	handle_set_field(L, -2, "maps");
 	ring->page = (size_t)sysconf(_SC_PAGESIZE);
@@ -74,51 +78,99 @@ static int source_map(struct source *source, size_t page)
 		return errno;
 	source->producer = pages;
 	source->data = (const unsigned char *)pages + page;
-	source->position = *source->consumer;
-	source->limit = source->position;
+	source->limit = *source->consumer;
 	return 0;
+}
+
+/* Gives the source the type `name` of its map's object. */
+static void source_type(lua_State *L, struct source *source, const struct map *map, const char *name)
+{
+	struct nearest nearest;
+	int64_t size;
+	int32_t id;
+
+	if (!map->btf) {
+		luaL_argerror(L, 3, "the map has no BTF: its records are raw bytes");
+		return;
+	}
+	id = type_find(map->btf, name, &nearest);
+	if (id <= 0) {
+		luaL_argerror(L, 3, lua_pushfstring(L, "no type '%s' in the object's BTF%s", name,
+						    nearest_push(L, &nearest)));
+		return;
+	}
+	size = crumb_type_size(map->btf, (uint32_t)id);
+	luaL_argcheck(L, size >= 0, 3, "values of this type cannot be read");
+	source->btf = map->btf;
+	source->type = (uint32_t)btf__resolve_type(map->btf, (uint32_t)id);
+	source->least = (uint64_t)size;
+}
+
+/* Whether the list at `index` has the value at `value`. */
+static bool has(lua_State *L, int index, int value)
+{
+	bool equal = false;
+
+	for (lua_Integer i = 1; !equal && lua_rawgeti(L, index, i) != LUA_TNIL; i++) {
+		equal = lua_rawequal(L, -1, value);
+		lua_pop(L, 1);
+	}
+	return equal;
+}
+
+/* Opens a source at the end of the ring's; 0 or an errno. */
+static int append_source(struct ring *ring, struct source *source, int map_fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct source *sources;
+	int err;
+
+	sources = realloc(ring->sources, (ring->count + 1) * sizeof(*sources));
+	if (!sources)
+		return ENOMEM;
+	ring->sources = sources;
+	source->fd = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
+	err = source->fd < 0 ? errno : source_map(source, ring->page);
+	if (!err && epoll_ctl(ring->epoll, EPOLL_CTL_ADD, source->fd, &event))
+		err = errno;
+	if (err)
+		source_close(source, ring->page);
+	else
+		sources[ring->count++] = *source;
+	return err;
 }
 
 /* ring:add_map(map, type name or nil) -> the ring | nil, message, errno */
 static int l_ring_add_map(lua_State *L)
 {
-	struct ring *ring = handle_check(L, 1, RING);
 	struct map *map = handle_check(L, 2, MAP);
 	const char *type = luaL_optstring(L, 3, NULL);
-	struct source source = { .fd = -1, .mask = map->max_entries - 1 }, *sources;
-	struct epoll_event event = { .events = EPOLLIN };
-	int64_t size;
-	int32_t id;
-	int err;
+	struct source source = { .fd = -1, .mask = map->shape.max_entries - 1 };
+	struct ring *ring;
+	int err, fd;
 
-	if (map->type != BPF_MAP_TYPE_RINGBUF)
-		return luaL_argerror(L, 2, "not a ring buffer map");
-	if (type) {
-		id = map->btf ? crumb_type_id(map->btf, type) : -ENOENT;
-		size = id > 0 ? crumb_type_size(map->btf, (uint32_t)id) : id;
-		if (size < 0)
-			return luaL_argerror(L, 3, lua_pushfstring(L, "no type '%s' in the object's BTF",
-								   type));
-		source.btf = map->btf;
-		source.type = (uint32_t)btf__resolve_type(map->btf, (uint32_t)id);
-		source.least = (uint32_t)size;
+	luaL_argcheck(L, map->shape.type == BPF_MAP_TYPE_RINGBUF, 2, "not a ring buffer map");
+	if (type)
+		source_type(L, &source, map, type);
+	lua_settop(L, 2);
+	lua_getiuservalue(L, 1, HANDLE_KEPT);
+	lua_getfield(L, 1, "maps");
+	luaL_argcheck(L, !has(L, 3, 2), 2, "the ring has this map already");
+	fd = map_fd(L, 2);
+	ring = handle_check(L, 1, RING);
+	/* Both lists first: what they hold too much is harmless, too little is not. */
+	for (int list = 3; list <= 4; list++) {
+		lua_pushvalue(L, 2);
+		lua_rawseti(L, list, (lua_Integer)ring->count + 1);
 	}
-	sources = realloc(ring->sources, (ring->count + 1) * sizeof(*sources));
-	if (!sources)
-		return luaL_error(L, "not enough memory");
-	ring->sources = sources;
-	source.fd = fcntl(map_fd(L, map), F_DUPFD_CLOEXEC, 0);
-	err = source.fd < 0 ? errno : source_map(&source, ring->page);
-	if (!err && epoll_ctl(ring->epoll, EPOLL_CTL_ADD, source.fd, &event))
-		err = errno;
+	err = append_source(ring, &source, fd);
 	if (err) {
-		source_close(&source, ring->page);
+		lua_pushnil(L);
+		lua_rawseti(L, 4, (lua_Integer)ring->count + 1);
+		lua_pushnil(L);
+		lua_rawseti(L, 3, (lua_Integer)ring->count + 1);
 		return handle_fail(L, err, "read ring buffer %s", map_name(L, 2));
 	}
-	sources[ring->count++] = source;
-	lua_getfield(L, 1, "maps");
-	lua_pushvalue(L, 2);
-	lua_rawseti(L, -2, (lua_Integer)ring->count);
 	lua_settop(L, 1);
 	return 1;
 }
@@ -134,7 +186,7 @@ static bool pending(struct ring *ring, bool *busy)
 
 		if (crumb_source_peek(source, &record, &length))
 			return true;
-		*busy |= source->position != source->limit;
+		*busy |= *source->consumer < source->limit;
 	}
 	return false;
 }
@@ -190,7 +242,7 @@ static int l_ring_stats(lua_State *L)
 
 	for (size_t i = 0; i < ring->count; i++)
 		bytes += __atomic_load_n(ring->sources[i].producer, __ATOMIC_ACQUIRE) -
-			 ring->sources[i].position;
+			 *ring->sources[i].consumer;
 	lua_newtable(L);
 	set_integer(L, "delivered", ring->delivered);
 	set_integer(L, "malformed", ring->malformed);

@@ -12,15 +12,14 @@
 /* One ring buffer map, mapped into memory as the kernel lays it out. */
 struct source {
 	int fd; /* ours: the mapping outlives the map's handle */
-	unsigned long *consumer; /* a page of its own, which we write */
+	unsigned long *consumer; /* the next record's position, on a page that the kernel reads */
 	const unsigned long *producer; /* a page of its own, before the data */
 	const unsigned char *data; /* mapped twice in a row, so that no record is split */
 	unsigned long mask;
-	unsigned long position; /* of the next record */
 	unsigned long limit; /* the producer's position when last looked at */
 	const struct btf *btf; /* NULL: records are raw bytes */
 	uint32_t type;
-	uint32_t least; /* bytes: a shorter record is malformed */
+	uint64_t least; /* bytes: a shorter record is malformed */
 };
 
 struct ring {
@@ -32,17 +31,21 @@ struct ring {
 	uint64_t delivered, malformed, discarded;
 };
 
-/* Finds the record at the head without taking it; false when there is none, or it is unfinished. */
+/*
+ * Finds the record at the head without taking it; false when there is none, or it is unfinished.
+ * The position is the map's and not ours, so that two rings on one map never take a record twice.
+ */
 static inline bool crumb_source_peek(struct source *source, const void **record, uint32_t *length)
 {
+	unsigned long position = *source->consumer;
 	const unsigned char *header;
 
-	if (source->position == source->limit) {
+	if (position >= source->limit) {
 		source->limit = __atomic_load_n(source->producer, __ATOMIC_ACQUIRE);
-		if (source->position == source->limit)
+		if (position >= source->limit)
 			return false;
 	}
-	header = source->data + (source->position & source->mask);
+	header = source->data + (position & source->mask);
 	*length = __atomic_load_n((const uint32_t *)header, __ATOMIC_ACQUIRE);
 	*record = header + BPF_RINGBUF_HDR_SZ;
 	return !(*length & BPF_RINGBUF_BUSY_BIT);
@@ -52,8 +55,9 @@ static inline bool crumb_source_peek(struct source *source, const void **record,
 static inline void crumb_source_advance(struct source *source, uint32_t length)
 {
 	length &= ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-	source->position += (length + BPF_RINGBUF_HDR_SZ + 7) & ~7ul;
-	__atomic_store_n(source->consumer, source->position, __ATOMIC_RELEASE);
+	__atomic_store_n(source->consumer,
+			 *source->consumer + ((length + BPF_RINGBUF_HDR_SZ + 7) & ~7ul),
+			 __ATOMIC_RELEASE);
 }
 
 /* ring:reader(fields | nil, pause [, deadline]) -> iterator; in reader.c */

@@ -18,13 +18,16 @@ local bpf = {
 	pinned_link = core.pinned_link,
 	--- Opens a map that was pinned; its keys and values are raw bytes. Errors: nil, message, errno.
 	pinned_map = core.pinned_map,
-	--- Makes a map: { type =, name =, key_size =, value_size =, max_entries = }. Errors: nil, message, errno.
-	map = core.map,
 	--- Opens BTF: a file's, or with no argument the kernel's. Errors: nil, message, errno.
 	btf = core.btf,
 }
 
 local Object <const> = core.methods "crumb.Object"
+
+local EPERM <const> = 1
+local NO_PREALLOC <const> = 1
+-- Where libbpf needs sizes that a person need not say.
+local NO_KEY <const> = { queue = true, stack = true, ringbuf = true }
 
 local function names_of(list)
 	local names <const> = {}
@@ -72,7 +75,57 @@ end
 
 -- libbpf makes map names of it: "filter.bpf.o" -> "filter".
 local function object_name(path)
-	return (path:match "[^/]*$":gsub("%..*$", ""):gsub("[^%w_]", "_"))
+	local name <const> = path:match "[^/]*$":gsub("%..*$", ""):gsub("[^%w_]", "_")
+	return name ~= "" and name or "object"
+end
+
+-- Why a kernel says EPERM to a program, as far as it can be told from here.
+local function permission_hint(object)
+	local status <close> = assert(io.open "/proc/self/status")
+	local effective <const> = math.tointeger(tonumber(status:read("a"):match "CapEff:%s*(%x+)", 16)) or 0
+	-- CAP_SYS_ADMIN, or CAP_PERFMON and CAP_BPF.
+	if effective & 1 << 21 == 0 and effective & 3 << 38 ~= 3 << 38 then
+		return "loading needs root, or CAP_BPF and CAP_PERFMON"
+	end
+	for name, program in pairs(object.programs) do
+		if program.type == "tracing" or program.type == "lsm" then
+			return ("this kernel refuses programs of section %s (%s) even to root: see bpf.features(); a kprobe or tracepoint may do")
+				:format(program.section, name)
+		end
+	end
+end
+
+--- Loads the programs and makes the maps.
+--- Errors: nil, message with the end of the verifier's log, errno; raises when it is loaded already.
+---@return crumb.Object?, string?, integer?
+function Object:load()
+	local done <const>, message <const>, errno <const> = self:raw_load()
+	if done then return self end
+	local hint <const> = errno == EPERM and permission_hint(self)
+	return nil, hint and ("%s\n%s"):format(message, hint) or message, errno
+end
+
+--- Makes a map that no object declares. Its keys and values are raw bytes, or integers of 1 to 8 bytes.
+--- Errors: nil, message, errno; raises for wrong options.
+---@param given { type: string, name: string?, key_size: integer?, value_size: integer?, max_entries: integer?, flags: integer?, inner: crumb.Map? }
+---  `type` as in `map.type`; a ring buffer's `max_entries` is rounded up to a power of two of pages; `inner`: a map
+---  like those that a map of maps will hold
+---@return crumb.Map?, string?, integer?
+function bpf.map(given)
+	options.check("bpf.map", given, {
+		type = "string", name = "string", key_size = "integer", value_size = "integer",
+		max_entries = "integer", flags = "integer", inner = "userdata",
+	})
+	if type(given) ~= "table" or not given.type then error("bpf.map: expected { type = … }", 2) end
+	local done <const>, map <const>, message <const>, errno <const> = pcall(core.map, {
+		type = given.type, name = given.name or "crumb", inner = given.inner,
+		key_size = given.key_size or NO_KEY[given.type] and 0 or 4,
+		value_size = given.value_size or given.type == "ringbuf" and 0 or 4,
+		max_entries = given.max_entries or 1,
+		flags = given.flags or given.type == "lpm_trie" and NO_PREALLOC or 0,
+	})
+	if not done then error(map, 2) end
+	return map, message, errno
 end
 
 --- Opens a BPF object file.
@@ -86,9 +139,11 @@ function bpf.open(source)
 		if not bytes then return nil, "open: " .. message, errno end
 		given = { bytes = bytes, name = source }
 	end
+	if given == nil then error("bpf.open: expected a path or { bytes = … }", 2) end
 	options.check("bpf.open", given, { bytes = "string", name = "string" })
 	if not given.bytes then error("bpf.open: expected a path or { bytes = … }", 2) end
-	local object <const>, message <const>, errno <const> = core.object(given.bytes, object_name(given.name or "object"))
+	local object <const>, message <const>, errno <const> = core.object(given.bytes,
+		object_name(given.name or "object"), given.name or "the given bytes")
 	if not object then return nil, message, errno end
 	collection(object.programs, "program")
 	collection(object.maps, "map")

@@ -4,7 +4,7 @@ local core <const> = require "crumb.core"
 
 local Map <const>, metatable <const> = core.methods "crumb.Map"
 
-local BATCH <const> = 256
+local BATCH <const>, BATCH_BYTES <const> = 256, 1 << 22
 local BATCHED <const> = {
 	array = true, percpu_array = true,
 	hash = true, percpu_hash = true, lru_hash = true, lru_percpu_hash = true,
@@ -23,41 +23,37 @@ local function next_batch(map, size, position)
 end
 
 local function each_batch(map)
-	local keys, values, position = next_batch(map, BATCH)
+	local size <const> = math.min(BATCH, math.max(1, BATCH_BYTES // (map.key_size + map.value_size)))
+	local keys, values, position = next_batch(map, size)
 	local i = 0
 	return function()
 		i = i + 1
 		while not keys[i] do
 			if not position then return nil end
-			keys, values, position = next_batch(map, BATCH, position)
+			keys, values, position = next_batch(map, size, position)
 			i = 1
 		end
 		return keys[i], values[i]
 	end
 end
 
--- The raw bytes of a key tell whether it was met: a walk begins anew when its last key is gone.
+-- All keys are read at once: between two steps of such a walk nobody may delete the key it stands on.
 local function each_key(map)
-	local met <const>, steps = {}, 0
-	local key
+	local keys <const>, raw <const> = map:keys()
+	if not keys then error(raw, 0) end
+	local i = 0
 	return function()
-		while steps <= 2 * map.max_entries do
-			local following <const>, message <const> = map:next_key(key)
-			if message then error(message, 0) end
-			if following == nil then return nil end
-			key, steps = following, steps + 1
-			local mark <const> = map:key_bytes(key)
-			if not met[mark] then
-				met[mark] = true
-				local value <const>, failure <const>, errno <const> = map:lookup(key)
-				if value ~= nil then return key, value end
-				if failure and errno ~= EOPNOTSUPP then error(failure, 0) end
-			end
+		while keys[i + 1] ~= nil do
+			i = i + 1
+			local value <const>, failure <const>, errno <const> = map:lookup(raw[i])
+			if value ~= nil then return keys[i], value end
+			if failure and errno ~= EOPNOTSUPP then error(failure, 0) end
 		end
 	end
 end
 
---- Iterates over all elements; ends, and meets every key that stayed, while the map changes.
+--- Iterates over all elements; ends, and meets every key that stayed once, while the map changes.
+--- Elements are read some hundred at a time: a value may be older than the loop's last step.
 --- Errors: raises when the map cannot be read.
 ---@return fun(): any, any
 function Map:each()

@@ -10,8 +10,6 @@ local Ring <const> = core.methods "crumb.Ring"
 -- A program may submit without waking its reader: its records are seen after so long.
 local SLICE <const> = 50000000
 
-local handlers <const> = setmetatable({}, { __mode = "k" }) -- ring -> map -> handler
-
 -- What the reader does when no record waits: true, look again; false, end.
 local function pause(ring, idle, deadline)
 	local seen, quiet_since
@@ -20,11 +18,11 @@ local function pause(ring, idle, deadline)
 		if delivered ~= seen then seen, quiet_since = delivered, now end
 		local limit <const> = math.min(deadline or math.maxinteger,
 			idle and quiet_since + idle or math.maxinteger)
-		repeat
-			if core.interrupted() or ring:closed() then return false end
-			if ring:wait(math.max(0, math.min(SLICE, limit - now))) then return true end
+		-- The limit first: records that are no events would never let it be reached.
+		while now < limit and not core.interrupted() and not ring:closed() do
+			if ring:wait(math.min(SLICE, limit - now)) then return true end
 			now = core.now()
-		until now >= limit
+		end
 		return false
 	end
 end
@@ -48,10 +46,13 @@ end
 ---@param handler fun(event: any, map: crumb.Map)? for `ring:poll`
 ---@return crumb.Ring?, string?, integer?
 function Ring:add(map, type_name, handler)
+	if handler ~= nil and type(handler) ~= "function" then
+		error(("ring:add: expected a function as handler, got %s"):format(type(handler)), 2)
+	end
 	local done <const>, message <const>, errno <const> = self:add_map(map, type_name)
 	if not done then return nil, message, errno end
-	handlers[self] = handlers[self] or {}
-	handlers[self][map] = handler
+	if not self.handlers then core.set_field(self, "handlers", {}) end
+	self.handlers[map] = handler
 	return self
 end
 
@@ -76,12 +77,12 @@ end
 
 --- Delivers records to their maps' handlers: those there are, and those that come within `timeout`.
 --- Units: seconds; 0: only what has come by now.
----@param timeout number
+---@param timeout number? 0
 ---@return integer? delivered nil once closed
 function Ring:poll(timeout)
 	if self:closed() then return nil end
 	local nanoseconds <const> = options.duration("ring:poll", timeout or 0)
-	local mine <const> = handlers[self] or {}
+	local mine <const> = self.handlers or {}
 	for _, map in ipairs(self.maps) do
 		if not mine[map] then
 			error(("ring:poll: map %s has no handler: give one to object:ring or ring:add, or use ring:events")
