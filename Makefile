@@ -29,6 +29,7 @@ BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
 	-I/usr/include/$(ARCH)-linux-gnu -Ibpf
 
+SCRIPTS := $(patsubst %,build/%,$(shell find lua -name '*.lua'))
 SOURCES := $(wildcard csrc/*.c)
 OBJECTS := $(SOURCES:csrc/%.c=build/csrc/%.o)
 MODULE := build/lib/crumb/core.so
@@ -39,7 +40,15 @@ EXAMPLES := $(patsubst examples/%.bpf.c,build/examples/%.bpf.o,$(wildcard exampl
 
 all: module build/crumb examples
 
-module: $(MODULE)
+module: $(MODULE) $(SCRIPTS)
+
+build/lua/%.lua: lua/%.lua scripts/bytecode.lua
+	@mkdir -p $(@D)
+	$(LUA) scripts/bytecode.lua $< $@
+
+# For editors, which read it as source.
+build/lua/crumb/meta/%.lua: lua/crumb/meta/%.lua
+	install -D -m 644 $< $@
 
 $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
@@ -69,6 +78,7 @@ build/examples/%.bpf.o: examples/%.bpf.c $(wildcard bpf/*.h)
 	$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 
 include spec/fixtures/fixtures.mk
+include bench/bench.mk
 
 deps:
 	scripts/deps
@@ -88,12 +98,9 @@ test-vm: deps
 check: all fixtures
 	scripts/check
 
-bench: all
-	$(MAKE) -C bench run
-
 install: module
 	install -d $(DESTDIR)$(LUADIR)/crumb $(DESTDIR)$(LIBDIR)/crumb
-	cd lua && find crumb -name '*.lua' -exec install -D -m 644 {} $(DESTDIR)$(abspath $(LUADIR))/{} \;
+	cd build/lua && find crumb -name '*.lua' -exec install -D -m 644 {} $(DESTDIR)$(abspath $(LUADIR))/{} \;
 	install -m 755 $(MODULE) $(DESTDIR)$(LIBDIR)/crumb/core.so
 
 clean:

@@ -160,7 +160,8 @@ void map_push_key(lua_State *L, const struct map *map, const void *data)
 {
 	__u32 index;
 
-	if (!map->shape.key_type && map->shape.key_size == sizeof(index) && map_is_array(map)) {
+	if (!map->shape.key_type && map->shape.key_size == sizeof(index) &&
+	    (map_is_array(map) || map->shape.type == BPF_MAP_TYPE_STACK_TRACE)) {
 		memcpy(&index, data, sizeof(index));
 		lua_pushinteger(L, index);
 		return;

@@ -120,7 +120,7 @@ for _, comm in ipairs { "", "sort", "" } do
 	local start <const> = snapshot()
 	wait(1.5)
 	local rate <const> = rates(start, snapshot())
-	say("  malloc by %-12s %7.0f hits/s      free, never filtered: %7.0f hits/s",
+	say("  malloc by %-12s %7.0f hits/s    free, never filtered: %6.0f hits/s",
 		comm == "" and "anyone:" or comm .. " alone:", rate[cookies.malloc], rate[cookies.free])
 end
 

@@ -63,7 +63,7 @@ function support.hexdump(bytes, address)
 	local lines <const> = {}
 	for at = 1, #bytes, 16 do
 		local row <const> = bytes:sub(at, at + 15)
-		lines[#lines + 1] = ("  %012x  %-48s |%s|"):format(address + at - 1,
+		lines[#lines + 1] = ("  %012x %-48s%s"):format(address + at - 1,
 			row:gsub(".", function(byte) return ("%02x "):format(byte:byte()) end), (row:gsub("[^ -~]", ".")))
 	end
 	return table.concat(lines, "\n")

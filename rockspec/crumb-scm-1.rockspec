@@ -22,12 +22,14 @@ build = {
 	install_target = "install",
 	build_variables = {
 		CFLAGS = "$(CFLAGS)",
+		LUA = "$(LUA)",
 		LUA_CFLAGS = "-I$(LUA_INCDIR)",
 	},
 	install_variables = {
 		LUADIR = "$(LUADIR)",
 		LIBDIR = "$(LIBDIR)",
-		LUA_CFLAGS = "-I$(LUA_INCDIR)",
 		CFLAGS = "$(CFLAGS)",
+		LUA = "$(LUA)",
+		LUA_CFLAGS = "-I$(LUA_INCDIR)",
 	},
 }

@@ -2,70 +2,15 @@
 --
 -- Nothing sleeps: a child is read line by line, `timeout` ends what hangs, and the last call that a
 -- victim makes is of a function of its own (last), after whose event no other can come.
+local child = require "support.child"
 local core = require "crumb.core"
+local run, start = child.run, child.start
 
 local VICTIM, GO = "build/fixtures/example_victim", "build/fixtures/example_go"
-local DEADLINE = 60
-
-local running, folder
-
-local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
-local Child = {}
-Child.__index = Child
-
--- Starts a shell command, whose standard input is what say() sends, and both its outputs what line() reads.
-local function start(command, ...)
-	local fifo = ("%s/%d"):format(folder, #running + 1)
-	assert(os.execute("mkfifo " .. fifo))
-	local child = setmetatable({ said = {} }, Child)
-	running[#running + 1] = child
-	local script = ("echo $$; exec %s <%s 2>&1"):format(command:format(...), fifo)
-	child.output = assert(io.popen(("exec timeout %d sh -c %s"):format(DEADLINE, quoted(script))))
-	child.pid = child.output:read "n"
-	child.output:read "L"
-	child.input = assert(io.open(fifo, "w"))
-	return child
-end
-
-function Child:say(text)
-	self.input:write(text, "\n")
-	self.input:flush()
-end
-
--- The lines up to and with the first that matches.
-function Child:lines(pattern)
-	local lines = {}
-	repeat
-		local line = self.output:read "l"
-		lines[#lines + 1] = line
-		if not line then error(("no line matched '%s' in:\n%s"):format(pattern, table.concat(lines, "\n")), 2) end
-	until line:find(pattern)
-	return lines
-end
-
--- What is left of its output, and its exit status, after a signal when there is one.
-function Child:finish(signal)
-	if signal then os.execute(("kill -%s %d 2>/dev/null"):format(signal, self.pid)) end
-	self.input:close()
-	local rest = self.output:read "a"
-	local _, how, status = self.output:close()
-	self.finished = true
-	return rest, status, how
-end
-
--- Runs a shell command to its end.
-local function run(command, ...)
-	local output = assert(io.popen(("exec timeout %d %s 2>&1"):format(DEADLINE, command:format(...))))
-	local text = output:read "a"
-	local _, _, status = output:close()
-	return text, status
-end
-
 local function example(name, ...)
-	local child = start("build/crumb examples/%s.lua %s", name, table.concat({ ... }, " "))
-	child:lines "^attached to "
-	return child
+	local traced = start("build/crumb examples/%s.lua %s", name, table.concat({ ... }, " "))
+	traced:lines "^attached to "
+	return traced
 end
 
 -- Runs a victim to its end: its numbers by name, and its stack.
@@ -103,8 +48,9 @@ end
 local function events_in(lines)
 	local events = {}
 	for _, line in ipairs(lines) do
-		local address, row = line:match "^  (%x+)  ([%x ]+) |"
+		local address, row = line:match "^  (%x+) (.*)$"
 		if address then
+			row = row:sub(1, 48)
 			local event = events[#events]
 			event.sp = event.sp or tonumber(address, 16)
 			event.stack = event.stack .. row:gsub(" ", "")
@@ -116,9 +62,9 @@ local function events_in(lines)
 end
 
 -- Reads an example's events until that of `last`, whose dump has four lines.
-local function events_until(child, pattern)
-	local lines = child:lines(pattern)
-	for _ = 1, 4 do lines[#lines + 1] = child.output:read "l" end
+local function events_until(traced, pattern)
+	local lines = traced:lines(pattern)
+	for _ = 1, 4 do lines[#lines + 1] = traced.output:read "l" end
 	return events_in(lines)
 end
 
@@ -138,19 +84,8 @@ describe("examples", function()
 		if not hook.cookie then pending(hook.why or "no uprobes") end
 	end)
 
-	before_each(function()
-		running = {}
-		folder = os.tmpname()
-		os.remove(folder)
-		assert(os.execute("mkdir " .. folder))
-	end)
-
-	after_each(function()
-		for _, child in ipairs(running) do
-			if not child.finished and child.input then child:finish "TERM" end
-		end
-		os.execute("rm -r " .. folder)
-	end)
+	before_each(child.setup)
+	after_each(child.teardown)
 
 	describe("event_context", function()
 		it("says of each event which function it came from, and shows the stack", function()
@@ -194,8 +129,7 @@ describe("examples", function()
 		end)
 
 		it("ends at Ctrl-C, and at the end of its time", function()
-			local ignored = run("grep SigIgn /proc/self/status"):match "%x+\n$"
-			if tonumber(ignored, 16) & 2 ~= 0 then pending "SIGINT is ignored by whoever runs the specs" end
+			if child.ignores_interrupts() then pending "SIGINT is ignored by whoever runs the specs" end
 			local traced = example("event_context", VICTIM, "last")
 			victim "last=1"
 			events_until(traced, "^last ")
@@ -224,13 +158,13 @@ describe("examples", function()
 		end)
 
 		it("is quiet when nobody reads on", function()
-			local traced = start("sh -c %s", quoted(([[
+			local traced = start("sh -c %s", child.quoted(([[
 				{ build/crumb examples/event_context.lua %s foobar; echo ended >&2; } 2>%s/errors | { read line; echo "$line"; read line; }
-			]]):format(VICTIM, folder)))
+			]]):format(VICTIM, child.folder)))
 			traced:lines "^attached to "
 			victim "foobar=500"
 			assert.equal("", (traced:finish()))
-			local errors = assert(io.open(folder .. "/errors"))
+			local errors = assert(io.open(child.folder .. "/errors"))
 			assert.equal("ended\n", errors:read "a")
 			errors:close()
 		end)

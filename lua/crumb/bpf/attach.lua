@@ -2,10 +2,12 @@
 
 local cookie <const> = require "crumb.cookie"
 local core <const> = require "crumb.core"
-local features <const> = require "crumb.bpf.features"
+local lazy <const> = require "crumb.lazy"
 local options <const> = require "crumb.options"
 local sites <const> = require "crumb.bpf.sites"
 local target <const> = require "crumb.target"
+
+local features <const> = lazy "crumb.bpf.features"
 
 local Program <const> = core.methods "crumb.Program"
 

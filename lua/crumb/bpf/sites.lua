@@ -1,8 +1,10 @@
 --- sites: the places that targets mean, each once, with what is needed to attach there.
 
-local binary <const> = require "crumb.names.binary"
-local kernel <const> = require "crumb.names.kernel"
-local tracepoint <const> = require "crumb.names.tracepoint"
+local lazy <const> = require "crumb.lazy"
+
+local binary <const> = lazy "crumb.names.binary"
+local kernel <const> = lazy "crumb.names.kernel"
+local tracepoint <const> = lazy "crumb.names.tracepoint"
 
 local sites = {}
 

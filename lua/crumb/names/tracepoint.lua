@@ -4,7 +4,7 @@
 -- would leave the folder, and are checked here again, since a path is made of them.
 
 local core <const> = require "crumb.core"
-local glob <const> = require "crumb.names.glob"
+local glob <const> = require "crumb.lazy" "crumb.names.glob"
 
 local tracepoint = {}
 
@@ -58,6 +58,14 @@ local function read_site(path, category, name)
 	local id <const> = file:read("n")
 	if math.type(id) ~= "integer" then return nil, path .. "/id holds no number", EINVAL end
 	return { symbol = category .. ":" .. name, category = category, name = name, id = id, path = path }
+end
+
+-- The tracepoint of exactly these names: no folder needs to be listed.
+function Reader:named(category, name)
+	for _, root in ipairs(self.roots) do
+		local site <const> = read_site(("%s/events/%s/%s"):format(root, category, name), category, name)
+		if site then return site end
+	end
 end
 
 local function nearest(name, list)
@@ -114,6 +122,8 @@ function Reader:resolve(category, name)
 	local what <const> = ("tracepoint:%s:%s: "):format(category, name)
 	if not is_word(category) then return nil, what .. "the category is not a name", EINVAL end
 	if not is_word(name) then return nil, what .. "the name is not a name", EINVAL end
+	local named <const> = self:named(category, name)
+	if named then return { sites = { named } } end
 	local events <const>, categories <const>, err <const> = self:events()
 	if not events then return nil, what .. categories, err end
 	local chosen <const> = choose(category, categories)

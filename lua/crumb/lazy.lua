@@ -1,0 +1,9 @@
+--- lazy: a module that is read at its first use: most scripts need few of them, and start sooner.
+
+---@param name string as for require
+---@return table module stands for it
+return function(name)
+	return setmetatable({}, {
+		__index = function(_, key) return require(name)[key] end,
+	})
+end
