@@ -11,15 +11,15 @@
 
 #define CHECK_EVERY 8 /* records between two looks at the clock */
 #define SMALL 1024 /* bytes of a record that is copied to the C stack */
-#define FIELD_LIMIT 200 /* values in a row */
-#define NAME_LIMIT 4096 /* fields of a table */
+#define FIELD_LIMIT 200 /* values in a row; keys of tables, which are upvalues */
+#define VISITS 4096 /* members looked at for their names */
 
 /* What one source's records are read with.  Its types outlive the source: the ring keeps them. */
 struct plan {
 	const struct btf *btf; /* NULL: raw bytes */
 	uint32_t type;
 	uint64_t least; /* bytes: a shorter record is malformed */
-	uint32_t first, count; /* of reader.fields, and of the keys' list */
+	uint32_t first, count; /* of reader.fields, and of the keys */
 	uint64_t need; /* bytes: in a shorter record some field lies behind the end */
 	bool plain; /* integers only: nothing is allocated */
 	unsigned long end; /* the position to stop at */
@@ -37,8 +37,8 @@ struct reader {
 	struct field *fields;
 };
 
-/* The upvalues of an iterator. */
-enum { UP_READER = 1, UP_RING, UP_KEYS, UP_MAPS, UP_PAUSE };
+/* The upvalues of an iterator; behind them come the keys of tables. */
+enum { UP_READER = 1, UP_RING, UP_MAPS, UP_PAUSE, UP_KEYS };
 
 /* The bytes of a record that a field takes. */
 static uint64_t field_end(const struct btf *btf, const struct field *field)
@@ -50,33 +50,34 @@ static uint64_t field_end(const struct btf *btf, const struct field *field)
 }
 
 /* false stands for what a record is too short for: nil would end a loop. */
-static void push_field(lua_State *L, const struct btf *btf, const struct field *field,
-		       const void *record, uint32_t length)
+static inline void push_field(lua_State *L, const struct btf *btf, const struct field *field,
+			      const void *record, uint32_t length, bool whole)
 {
-	if (field_end(btf, field) > length)
-		lua_pushboolean(L, 0);
-	else
+	if (whole || field_end(btf, field) <= length)
 		codec_push_field(L, btf, field, record, length);
+	else
+		lua_pushboolean(L, 0);
 }
 
-static int push_values(lua_State *L, const struct reader *reader, const struct plan *plan,
-		       const void *record, uint32_t length)
+/* Pushes the values of a record, or sets them in the table on the top of the stack. */
+static inline int push_values(lua_State *L, const struct reader *reader, const struct plan *plan,
+			      const void *record, uint32_t length, bool whole)
 {
-	const struct field *field = reader->fields + plan->first;
-	const bool whole = length >= plan->need;
+	const struct field *field = reader->fields + plan->first, *end = field + plan->count;
+	const struct btf *btf = plan->btf;
+	int key = lua_upvalueindex(UP_KEYS + (int)plan->first);
 
-	for (uint32_t i = 0; i < plan->count; i++) {
-		if (!reader->tables && whole) {
-			codec_push_field(L, plan->btf, field + i, record, length);
-			continue;
-		}
-		if (reader->tables)
-			lua_rawgeti(L, lua_upvalueindex(UP_KEYS), (lua_Integer)(plan->first + i) + 1);
-		push_field(L, plan->btf, field + i, record, length);
-		if (reader->tables)
-			lua_rawset(L, -3);
+	if (!reader->tables) {
+		for (; field < end; field++)
+			push_field(L, btf, field, record, length, whole);
+		return (int)plan->count;
 	}
-	return reader->tables ? 1 : (int)plan->count;
+	for (; field < end; field++) {
+		lua_pushvalue(L, key--);
+		push_field(L, btf, field, record, length, whole);
+		lua_rawset(L, -3);
+	}
+	return 1;
 }
 
 /*
@@ -96,7 +97,7 @@ static int push_record(lua_State *L, const struct reader *reader, const struct p
 	}
 	if (reader->tables)
 		lua_createtable(L, 0, (int)plan->count);
-	return push_values(L, reader, plan, record, length);
+	return push_values(L, reader, plan, record, length, length >= plan->need);
 }
 
 /* Takes the record at the head, which has been copied: an error from here on cannot repeat it. */
@@ -115,51 +116,58 @@ static int take_copy(lua_State *L, const struct reader *reader, const struct pla
 
 enum { NOTHING = 0, NO_EVENT = -1 };
 
+/* Counts and passes a record that is no event. */
+static int skip(struct ring *ring, struct source *source, uint32_t length)
+{
+	if (length & BPF_RINGBUF_DISCARD_BIT)
+		ring->discarded++;
+	else
+		ring->malformed++;
+	crumb_source_advance(source, length);
+	return NO_EVENT;
+}
+
+/* Whether the next record is still the one at `position`, after something was allocated. */
+static bool is_next(const struct ring *ring, size_t turn, unsigned long position)
+{
+	return ring->handle.release && *ring->sources[turn].consumer == position;
+}
+
 /* Takes the next record of one source and pushes its values, how many it returns. */
 static int take(lua_State *L, struct reader *reader, size_t turn)
 {
 	struct ring *ring = reader->ring;
 	struct source *source = &ring->sources[turn];
 	const struct plan *plan = &reader->plans[turn];
+	unsigned long position = *source->consumer;
 	unsigned char small[SMALL];
+	void *copy = small;
 	const void *record;
 	uint32_t length;
-	void *copy;
+	int results;
 
-	if (*source->consumer >= plan->end || !crumb_source_peek(source, &record, &length))
+	if (position >= plan->end || !crumb_source_peek(source, &record, &length))
 		return NOTHING;
-	if ((length & BPF_RINGBUF_DISCARD_BIT) || length < plan->least) {
-		if (length & BPF_RINGBUF_DISCARD_BIT)
-			ring->discarded++;
-		else
-			ring->malformed++;
-		crumb_source_advance(source, length);
-		return NO_EVENT;
+	if ((length & BPF_RINGBUF_DISCARD_BIT) || length < plan->least)
+		return skip(ring, source, length);
+	if (!plan->plain || length < plan->need) {
+		if (length > SMALL)
+			copy = lua_newuserdatauv(L, length, 0);
+		if (length > SMALL && !is_next(ring, turn, position))
+			return NO_EVENT;
+		memcpy(copy, record, length);
+		return take_copy(L, reader, plan, &ring->sources[turn], copy, length);
 	}
-	if (plan->plain && length >= plan->need) {
-		const struct field *field = reader->fields + plan->first;
-
-		for (uint32_t i = 0; i < plan->count; i++)
-			codec_push_field(L, plan->btf, field + i, record, length);
-		crumb_source_advance(source, length);
-		ring->delivered++;
-		return (int)plan->count;
+	if (reader->tables) {
+		lua_createtable(L, 0, (int)plan->count);
+		if (!is_next(ring, turn, position))
+			return NO_EVENT;
 	}
-	if (length <= SMALL) {
-		memcpy(small, record, length);
-		return take_copy(L, reader, plan, source, small, length);
-	}
-	copy = lua_newuserdatauv(L, length, 0);
-	if (!ring->handle.release)
-		return NO_EVENT;
-	source = &ring->sources[turn];
-	const uint32_t room = length;
-
-	/* It may be another one by now. */
-	if (!crumb_source_peek(source, &record, &length) || length > room || length < plan->least)
-		return NO_EVENT;
-	memcpy(copy, record, length);
-	return take_copy(L, reader, plan, source, copy, length);
+	/* Nothing is allocated from here on, so the record can be read where it lies. */
+	results = push_values(L, reader, plan, record, length, true);
+	crumb_source_advance(&ring->sources[turn], length);
+	ring->delivered++;
+	return results;
 }
 
 /* The coarse clock is behind by a tick at most, and costs a fifth. */
@@ -217,33 +225,41 @@ static int l_reader_next(lua_State *L)
 	}
 }
 
-/* Appends the names of a struct's members to the list on the top of the stack; those of its
- * anonymous members stand beside its own. */
-static void append_members(lua_State *L, const struct btf *btf, uint32_t id, int depth,
+/*
+ * Appends the names of a struct's members to the list on the top of the stack; those of its
+ * anonymous members stand beside its own.  false: they are too many.
+ */
+static bool append_members(lua_State *L, const struct btf *btf, uint32_t id, int depth,
 			   int *visits)
 {
 	const struct btf_type *type = btf__type_by_id(btf, (uint32_t)btf__resolve_type(btf, id));
 
-	if (!type || !btf_is_composite(type) || depth > 8)
-		return;
+	if (!type || !btf_is_composite(type))
+		return true;
+	if (depth > 8)
+		return false;
 	for (uint32_t i = 0; i < btf_vlen(type); i++) {
 		const char *name = btf__name_by_offset(btf, btf_members(type)[i].name_off);
 
-		if (lua_rawlen(L, -1) >= NAME_LIMIT || --*visits < 0)
-			luaL_error(L, "the records have more than %d fields", NAME_LIMIT);
+		if (--*visits < 0)
+			return false;
 		if (name && *name) {
 			lua_pushstring(L, name);
 			lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-		} else {
-			append_members(L, btf, btf_members(type)[i].type, depth + 1, visits);
+		} else if (!append_members(L, btf, btf_members(type)[i].type, depth + 1, visits)) {
+			return false;
 		}
 	}
+	return true;
 }
 
-/* Pushes the list of the fields to read by one plan: the list at `fields`, or all. */
-static void push_names(lua_State *L, const struct plan *plan, int fields)
+/*
+ * Pushes the list of the fields to read by one plan: the list at `fields`, or all.  None at all:
+ * the record is decoded as a whole, which is slower.
+ */
+static void push_names(lua_State *L, const struct plan *plan, int fields, uint32_t room)
 {
-	int visits = 16 * NAME_LIMIT;
+	int visits = VISITS;
 
 	if (fields) {
 		if (!plan->btf)
@@ -252,15 +268,18 @@ static void push_names(lua_State *L, const struct plan *plan, int fields)
 		return;
 	}
 	lua_newtable(L);
-	if (plan->btf)
-		append_members(L, plan->btf, plan->type, 0, &visits);
+	if (plan->btf && append_members(L, plan->btf, plan->type, 0, &visits) &&
+	    lua_rawlen(L, -1) <= room)
+		return;
+	lua_pop(L, 1);
+	lua_newtable(L);
 }
 
 /* Resolves the keys of one plan; the list of all keys is at `keys`. */
 static void resolve(lua_State *L, struct reader *reader, struct plan *plan, int keys)
 {
 	plan->need = plan->least;
-	plan->plain = !reader->tables && plan->count;
+	plan->plain = plan->count;
 	for (uint32_t n = plan->first; n < plan->first + plan->count; n++) {
 		struct field *field = &reader->fields[n];
 		uint64_t end;
@@ -290,6 +309,22 @@ static uint32_t append_list(lua_State *L, int keys)
 	}
 	lua_pop(L, 1);
 	return length;
+}
+
+/* Pushes the closure of what lies at these indices. */
+static void push_iterator(lua_State *L, int reader_at, int ring, int pause, int keys)
+{
+	const struct reader *reader = lua_touserdata(L, reader_at);
+	int count = reader->tables ? (int)lua_rawlen(L, keys) : 0;
+
+	luaL_checkstack(L, UP_KEYS + count, NULL);
+	lua_pushvalue(L, reader_at);
+	lua_pushvalue(L, ring);
+	lua_getiuservalue(L, ring, HANDLE_KEPT);
+	lua_pushvalue(L, pause);
+	for (int i = 1; i <= count; i++)
+		lua_rawgeti(L, keys, i);
+	lua_pushcclosure(L, l_reader_next, UP_KEYS - 1 + count);
 }
 
 /*
@@ -337,7 +372,7 @@ int l_ring_reader(lua_State *L)
 		};
 	}
 	for (size_t i = 0; i < reader->count; i++) {
-		push_names(L, &reader->plans[i], fields);
+		push_names(L, &reader->plans[i], fields, FIELD_LIMIT - total);
 		reader->plans[i].first = total;
 		reader->plans[i].count = append_list(L, KEYS);
 		total += reader->plans[i].count;
@@ -346,11 +381,6 @@ int l_ring_reader(lua_State *L)
 	lua_setiuservalue(L, READER, 2);
 	for (size_t i = 0; i < reader->count; i++)
 		resolve(L, reader, &reader->plans[i], KEYS);
-	lua_pushvalue(L, READER);
-	lua_pushvalue(L, RING_AT);
-	lua_pushvalue(L, KEYS);
-	lua_getiuservalue(L, RING_AT, HANDLE_KEPT);
-	lua_pushvalue(L, PAUSE);
-	lua_pushcclosure(L, l_reader_next, UP_PAUSE);
+	push_iterator(L, READER, RING_AT, PAUSE, KEYS);
 	return 1;
 }

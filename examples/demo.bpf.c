@@ -59,7 +59,8 @@ static __always_inline void emit(struct pt_regs *ctx, __u64 cookie, __u32 pid)
 
 static __always_inline int hit(struct pt_regs *ctx)
 {
-	__u64 cookie = bpf_get_attach_cookie(ctx), comm[2], *count;
+	__u64 cookie = bpf_get_attach_cookie(ctx), *count;
+	__u64 comm[2] = {}; /* older kernels write up to the end of the name only */
 	struct rule *rule = bpf_map_lookup_elem(&rules, &cookie);
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 

@@ -118,7 +118,7 @@ say "\n3. What a map holds for malloc's cookie is changed, and the probe stays a
 for _, comm in ipairs { "", "sort", "" } do
 	try(rules:update(cookies.malloc, { comm = comm, events = 0 }))
 	local start <const> = snapshot()
-	wait(1.5)
+	wait(2)
 	local rate <const> = rates(start, snapshot())
 	say("  malloc by %-12s %7.0f hits/s    free, never filtered: %6.0f hits/s",
 		comm == "" and "anyone:" or comm .. " alone:", rate[cookies.malloc], rate[cookies.free])

@@ -1,0 +1,33 @@
+-- The victim of the specs: a process that makes so many calls of what it is told, and says when it has.
+local Victim = {}
+Victim.__index = Victim
+
+--- Starts one, which waits; it lives until `stop`, or the end of the scope.
+function Victim.start()
+	local fifo <const> = os.tmpname()
+	os.remove(fifo)
+	assert(os.execute("mkfifo " .. fifo))
+	local input <const> = assert(io.popen("exec build/fixtures/victim >" .. fifo, "w"))
+	local output <const> = assert(io.open(fifo))
+	os.remove(fifo)
+	return setmetatable({ input = input, output = output, pid = assert(output:read("n", "l"), "no victim") }, Victim)
+end
+
+--- Returns when it has been done so many times; what the victim says.
+function Victim:call(word, times)
+	self.input:write(word, " ", times, "\n")
+	self.input:flush()
+	local answer <const>, number <const> = self.output:read("l"):match "^(%S+) (%d+)$"
+	assert(answer == word)
+	return math.tointeger(number)
+end
+
+function Victim:stop()
+	if io.type(self.input) == "closed file" then return end
+	self.input:close()
+	self.output:close()
+end
+
+Victim.__close = Victim.stop
+
+return Victim
