@@ -84,15 +84,15 @@ deps:
 	scripts/deps
 
 demo: deps
-	$(MAKE) all
+	$(MAKE) -s all
 	build/crumb examples/demo.lua
 
 test: deps
-	$(MAKE) all fixtures
+	$(MAKE) -s all fixtures
 	spec/run $(SPEC)
 
 test-vm: deps
-	$(MAKE) all fixtures
+	$(MAKE) -s all fixtures
 	spec/vm/run $(or $(KERNEL),6.12) $(SPEC)
 
 check: all fixtures

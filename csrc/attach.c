@@ -46,16 +46,16 @@ static int finish(lua_State *L, struct link *link, struct bpf_link *kernel_link)
 {
 	if (!kernel_link)
 		return handle_fail_log(L, errno, "");
-	crumb_link_add(link, kernel_link, -1);
+	crumb_link_add(link, kernel_link, bpf_link__fd(kernel_link));
 	lua_pushboolean(L, 1);
 	return 1;
 }
 
-/* link:attach_kprobe(function, offset, cookie, returns) */
+/* link:attach_kprobe(function, offset, cookie, returns); without a function, `offset` is an address */
 static int l_attach_kprobe(lua_State *L)
 {
 	struct link *link = check_link(L);
-	const char *function = luaL_checkstring(L, 2);
+	const char *function = luaL_optstring(L, 2, NULL);
 	LIBBPF_OPTS(bpf_kprobe_opts, options,
 		.offset = (size_t)luaL_checkinteger(L, 3),
 		.bpf_cookie = check_cookie(L, 4),
@@ -110,28 +110,38 @@ static __u64 *check_cookies(lua_State *L, int arg, size_t count)
 	return cookies;
 }
 
-/* link:attach_kprobe_multi(functions, cookies, returns) */
+/* The list of names at `arg` as an array that Lua owns; the list keeps the names. */
+static const char **check_names(lua_State *L, int arg, size_t *count)
+{
+	const char **names;
+
+	luaL_checktype(L, arg, LUA_TTABLE);
+	*count = lua_rawlen(L, arg);
+	names = lua_newuserdatauv(L, (*count + 1) * sizeof(*names), 0);
+	for (size_t i = 0; i < *count; i++) {
+		if (lua_rawgeti(L, arg, (lua_Integer)i + 1) != LUA_TSTRING)
+			luaL_argerror(L, arg, "not a list of names");
+		names[i] = lua_tostring(L, -1);
+		lua_pop(L, 1);
+	}
+	return names;
+}
+
+/* link:attach_kprobe_multi(functions or addresses, cookies, returns) */
 static int l_attach_kprobe_multi(lua_State *L)
 {
 	struct link *link = check_link(L);
-	size_t count;
-	const char **names;
+	LIBBPF_OPTS(bpf_kprobe_multi_opts, options, .retprobe = lua_toboolean(L, 4));
+	bool named;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	count = lua_rawlen(L, 2);
-	names = lua_newuserdatauv(L, (count + 1) * sizeof(*names), 0);
-	for (size_t i = 0; i < count; i++) {
-		if (lua_rawgeti(L, 2, (lua_Integer)i + 1) != LUA_TSTRING)
-			return luaL_argerror(L, 2, "not a list of names");
-		names[i] = lua_tostring(L, -1); /* the list keeps it */
-		lua_pop(L, 1);
-	}
-	LIBBPF_OPTS(bpf_kprobe_multi_opts, options,
-		.syms = names,
-		.cookies = check_cookies(L, 3, count),
-		.cnt = count,
-		.retprobe = lua_toboolean(L, 4),
-	);
+	named = lua_rawgeti(L, 2, 1) == LUA_TSTRING;
+	lua_pop(L, 1);
+	if (named)
+		options.syms = check_names(L, 2, &options.cnt);
+	else
+		options.addrs = (const unsigned long *)check_integers(L, 2, &options.cnt);
+	options.cookies = check_cookies(L, 3, options.cnt);
 	return finish(L, link,
 		      bpf_program__attach_kprobe_multi_opts(link->program, NULL, &options));
 }
@@ -182,10 +192,15 @@ static int l_attach_usdt(lua_State *L)
 	const char *provider = luaL_checkstring(L, 3);
 	const char *name = luaL_checkstring(L, 4);
 	LIBBPF_OPTS(bpf_usdt_opts, options, .usdt_cookie = check_cookie(L, 5));
+	struct bpf_link *libbpf_link = bpf_program__attach_usdt(link->program,
+								(pid_t)luaL_optinteger(L, 6, -1),
+								path, provider, name, &options);
 
-	return finish(L, link,
-		      bpf_program__attach_usdt(link->program, (pid_t)luaL_optinteger(L, 6, -1),
-					       path, provider, name, &options));
+	if (!libbpf_link)
+		return handle_fail_log(L, errno, "");
+	crumb_link_add(link, libbpf_link, -1);
+	lua_pushboolean(L, 1);
+	return 1;
 }
 
 /* link:attach_tracepoint(category, name, cookie) */
@@ -263,21 +278,12 @@ static int l_attach_perf_event(lua_State *L)
 	return finish(L, link, kernel_link);
 }
 
-/* link:attach_section(): by the section alone, for hooks that take no cookie */
-static int l_attach_section(lua_State *L)
-{
-	struct link *link = check_link(L);
-
-	return finish(L, link, bpf_program__attach(link->program));
-}
-
 const luaL_Reg attach_methods[] = {
 	{ "attach_kprobe", l_attach_kprobe },
 	{ "attach_kprobe_multi", l_attach_kprobe_multi },
 	{ "attach_ksyscall", l_attach_ksyscall },
 	{ "attach_perf_event", l_attach_perf_event },
 	{ "attach_raw_tracepoint", l_attach_raw_tracepoint },
-	{ "attach_section", l_attach_section },
 	{ "attach_trace", l_attach_trace },
 	{ "attach_tracepoint", l_attach_tracepoint },
 	{ "attach_uprobe", l_attach_uprobe },

@@ -1,17 +1,19 @@
 /* link: what holds a program to its sites; attach.c makes the kernel's links that it is made of. */
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core.h"
 #include "link_info.h"
 #include "log.h"
 
-/* One link of the kernel: libbpf's, or a bare descriptor where libbpf has no call. */
+/* One link of the kernel; or, for USDT, of libbpf's alone. */
 struct link_part {
-	struct bpf_link *link;
-	int fd;
+	struct bpf_link *link; /* NULL where libbpf has no call: the descriptor is ours */
+	int fd; /* -1: none, since it is several kernel links */
 };
 
 static int part_close(struct link_part *part)
@@ -66,9 +68,17 @@ void crumb_link_add(struct link *link, struct bpf_link *kernel_link, int fd)
 	link->parts[link->count++] = (struct link_part){ .link = kernel_link, .fd = fd };
 }
 
+/* The descriptor of a part, or a negative errno. */
 static int part_fd(const struct link_part *part)
 {
-	return part->link ? bpf_link__fd(part->link) : part->fd;
+	return part->fd < 0 ? -EOPNOTSUPP : part->fd;
+}
+
+static int fail_usdt(lua_State *L, const char *what)
+{
+	return handle_fail(L, EOPNOTSUPP,
+			   "%s: of a USDT attachment libbpf makes several kernel links, and keeps them to itself",
+			   what);
 }
 
 static struct link_part *check_part(lua_State *L, int arg, struct link *link)
@@ -85,12 +95,15 @@ static int l_link_length(lua_State *L)
 	return 1;
 }
 
-/* link:fd([part]) -> integer */
+/* link:fd([part]) -> integer | nil, message, errno */
 static int l_link_fd(lua_State *L)
 {
 	struct link *link = handle_check(L, 1, LINK);
+	int fd = part_fd(check_part(L, 2, link));
 
-	lua_pushinteger(L, part_fd(check_part(L, 2, link)));
+	if (fd < 0)
+		return fail_usdt(L, "descriptor of a link");
+	lua_pushinteger(L, fd);
 	return 1;
 }
 
@@ -98,22 +111,49 @@ static int l_link_fd(lua_State *L)
 static int l_link_raw_info(lua_State *L)
 {
 	struct link *link = handle_check(L, 1, LINK);
+	int fd = part_fd(check_part(L, 2, link));
 
-	return link_info_push(L, part_fd(check_part(L, 2, link)));
+	return fd < 0 ? fail_usdt(L, "read the state of a link") : link_info_push(L, fd);
 }
 
-/* link:pin_part(part, path) -> true | nil, message, errno */
+/* Whether a file made at `path` would be in a bpffs: 1, 0, or a negative errno. */
+static int in_bpffs(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
+	struct statfs fs;
+	int err = 0;
+
+	if (!folder)
+		return -ENOMEM;
+	if (statfs(folder, &fs))
+		err = -errno;
+	free(folder);
+	return err ? err : fs.f_type == BPF_FS_MAGIC;
+}
+
+/*
+ * link:pin_part(part, path) -> true | nil, message, errno
+ * By the descriptor: libbpf would remember the path, and take no second one when it is gone.
+ */
 static int l_link_pin_part(lua_State *L)
 {
 	struct link *link = handle_check(L, 1, LINK);
-	struct link_part *part = check_part(L, 2, link);
+	int fd = part_fd(check_part(L, 2, link));
 	const char *path = luaL_checkstring(L, 3);
-	int err;
+	int there;
 
-	crumb_log_reset();
-	err = part->link ? bpf_link__pin(part->link, path) : bpf_obj_pin(part->fd, path);
-	if (err)
-		return handle_fail_log(L, err, "pin link at %s", path);
+	if (fd < 0)
+		return fail_usdt(L, lua_pushfstring(L, "pin link at %s", path));
+	there = in_bpffs(path);
+	if (there < 0)
+		return handle_fail(L, there, "pin link at %s", path);
+	if (!there)
+		return handle_fail(L, EINVAL,
+				   "pin link at %s: a link is pinned in a bpffs only, such as /sys/fs/bpf (mount -t bpf bpffs /sys/fs/bpf)",
+				   path);
+	if (bpf_obj_pin(fd, path))
+		return handle_fail(L, errno, "pin link at %s", path);
 	lua_pushboolean(L, 1);
 	return 1;
 }
@@ -126,6 +166,7 @@ int l_link_open_pin(lua_State *L)
 	struct link *link;
 	int err;
 
+	lua_settop(L, 1);
 	link_push(L, 0, NULL);
 	link = lua_touserdata(L, -1);
 	err = crumb_link_reserve(link);
@@ -135,7 +176,11 @@ int l_link_open_pin(lua_State *L)
 	kernel_link = bpf_link__open(path);
 	if (!kernel_link)
 		return handle_fail_log(L, errno, "open pinned link %s", path);
-	crumb_link_add(link, kernel_link, -1);
+	crumb_link_add(link, kernel_link, bpf_link__fd(kernel_link));
+	lua_createtable(L, 1, 0);
+	lua_pushvalue(L, 1);
+	lua_rawseti(L, -2, 1);
+	handle_set_field(L, -2, "pins"); /* link:detach() removes it */
 	return 1;
 }
 

@@ -47,41 +47,111 @@ static void push_list(lua_State *L, const char *key, const __u64 *values, __u32 
 	lua_setfield(L, -2, key);
 }
 
-/* The lists are read by a second question, once their length is known. */
-static void push_multi(lua_State *L, int fd, const struct uapi_link_info *first)
+/*
+ * A kernel that does not report a cookie leaves its place as it was, or refuses a question that
+ * has something there: so each is asked for twice, over different bits, and taken when the
+ * answers are one.
+ */
+static const __u64 MARKS[2] = { 0, ~0ULL };
+
+/* The two lists at `sites` and `cookies` that `count` places have room for; whether there was an answer. */
+static bool read_lists(int fd, bool uprobe, __u32 count, __u64 *sites, __u64 *cookies, char *path)
 {
 	struct uapi_link_info info = { .type = 0 };
-	char path[NAME_BYTES] = "";
-	bool uprobe = first->type == UAPI_LINK_UPROBE_MULTI;
-	__u32 count = uprobe ? first->uprobe_multi.count : first->kprobe_multi.count;
-	__u64 *sites, *cookies;
 
-	if (count > LIST_LIMIT)
-		count = LIST_LIMIT;
-	sites = lua_newuserdatauv(L, 2 * sizeof(__u64) * (count + 1), 0);
-	lua_insert(L, -2);
-	cookies = sites + count;
-	memset(sites, 0, 2 * sizeof(__u64) * (count + 1));
 	if (uprobe) {
 		info.uprobe_multi.offsets = address_of(sites);
 		info.uprobe_multi.cookies = address_of(cookies);
 		info.uprobe_multi.count = count;
 		info.uprobe_multi.path = address_of(path);
-		info.uprobe_multi.path_size = sizeof(path);
+		info.uprobe_multi.path_size = NAME_BYTES;
 	} else {
 		info.kprobe_multi.addresses = address_of(sites);
 		info.kprobe_multi.cookies = address_of(cookies);
 		info.kprobe_multi.count = count;
-		set_integer(L, "missed", first->kprobe_multi.missed);
 	}
-	if (count && !read_info(fd, &info)) {
+	return !read_info(fd, &info);
+}
+
+/* The lists are read by further questions, once their length is known. */
+static void push_multi(lua_State *L, int fd, const struct uapi_link_info *first)
+{
+	char path[NAME_BYTES] = "";
+	bool uprobe = first->type == UAPI_LINK_UPROBE_MULTI;
+	__u32 count = uprobe ? first->uprobe_multi.count : first->kprobe_multi.count;
+	size_t bytes;
+	__u64 *sites, *cookies[2];
+
+	if (count > LIST_LIMIT)
+		count = LIST_LIMIT;
+	bytes = sizeof(__u64) * (count + 1);
+	sites = lua_newuserdatauv(L, 3 * bytes, 0);
+	lua_insert(L, -2);
+	set_integer(L, "count", count);
+	for (int i = 0; i < 2; i++) {
+		cookies[i] = sites + (i + 1) * (count + 1);
+		memset(cookies[i], (int)MARKS[i], bytes);
+		if (!count || !read_lists(fd, uprobe, count, sites, cookies[i], path))
+			count = 0;
+	}
+	if (count) {
 		push_list(L, uprobe ? "offsets" : "addresses", sites, count);
-		push_list(L, "cookies", cookies, count);
+		if (!memcmp(cookies[0], cookies[1], sizeof(__u64) * count))
+			push_list(L, "cookies", cookies[0], count);
 		if (uprobe)
 			set_string(L, "path", path);
+		else
+			set_integer(L, "missed", first->kprobe_multi.missed);
 	}
-	set_integer(L, "count", count);
 	lua_remove(L, -2);
+}
+
+/* Where the cookie of this link would be; NULL for kinds that have none. */
+static __u64 *cookie_place(struct uapi_link_info *info, __u32 type, __u32 kind)
+{
+	switch (type) {
+	case UAPI_LINK_RAW_TRACEPOINT:
+		return &info->raw_tracepoint.cookie;
+	case UAPI_LINK_TRACING:
+		return &info->tracing.cookie;
+	case UAPI_LINK_PERF_EVENT:
+		break;
+	default:
+		return NULL;
+	}
+	switch (kind) {
+	case UAPI_PERF_UPROBE:
+	case UAPI_PERF_URETPROBE:
+		return &info->perf_event.uprobe.cookie;
+	case UAPI_PERF_KPROBE:
+	case UAPI_PERF_KRETPROBE:
+		return &info->perf_event.kprobe.cookie;
+	case UAPI_PERF_TRACEPOINT:
+		return &info->perf_event.tracepoint.cookie;
+	case UAPI_PERF_EVENT:
+		return &info->perf_event.event.cookie;
+	default:
+		return NULL;
+	}
+}
+
+static void push_cookie(lua_State *L, int fd, const struct uapi_link_info *first)
+{
+	__u64 cookies[2];
+
+	for (int i = 0; i < 2; i++) {
+		struct uapi_link_info info = { .type = 0 };
+		__u64 *place = cookie_place(&info, first->type, first->perf_event.type);
+
+		if (!place)
+			return;
+		*place = MARKS[i];
+		if (read_info(fd, &info))
+			return;
+		cookies[i] = *place;
+	}
+	if (cookies[0] == cookies[1])
+		set_integer(L, "cookie", cookies[0]);
 }
 
 static void push_perf_event(lua_State *L, const struct uapi_link_info *info, const char *name)
@@ -95,20 +165,16 @@ static void push_perf_event(lua_State *L, const struct uapi_link_info *info, con
 	case UAPI_PERF_UPROBE:
 	case UAPI_PERF_URETPROBE:
 		set_integer(L, "offset", info->perf_event.uprobe.offset);
-		set_integer(L, "cookie", info->perf_event.uprobe.cookie);
 		break;
 	case UAPI_PERF_KPROBE:
 	case UAPI_PERF_KRETPROBE:
 		set_integer(L, "offset", info->perf_event.kprobe.offset);
 		set_integer(L, "missed", info->perf_event.kprobe.missed);
-		set_integer(L, "cookie", info->perf_event.kprobe.cookie);
 		break;
 	case UAPI_PERF_TRACEPOINT:
-		set_integer(L, "cookie", info->perf_event.tracepoint.cookie);
 		break;
 	case UAPI_PERF_EVENT:
 		set_integer(L, "config", info->perf_event.event.config);
-		set_integer(L, "cookie", info->perf_event.event.cookie);
 		return;
 	default:
 		return;
@@ -167,10 +233,8 @@ int link_info_push(lua_State *L, int fd)
 	switch (info.type) {
 	case UAPI_LINK_RAW_TRACEPOINT:
 		set_string(L, "name", name);
-		set_integer(L, "cookie", info.raw_tracepoint.cookie);
 		break;
 	case UAPI_LINK_TRACING:
-		set_integer(L, "cookie", info.tracing.cookie);
 		set_integer(L, "btf_id", info.tracing.btf_id);
 		break;
 	case UAPI_LINK_PERF_EVENT:
@@ -181,5 +245,6 @@ int link_info_push(lua_State *L, int fd)
 		push_multi(L, fd, &info);
 		break;
 	}
+	push_cookie(L, fd, &info);
 	return 1;
 }

@@ -37,16 +37,14 @@ static enum bpf_map_type check_type(lua_State *L, int arg)
 }
 
 /* Creates what the map on the top of the stack describes. */
-static int create(lua_State *L, struct map *map, const char *name, int inner)
+static int create(lua_State *L, struct map *map, const char *name,
+		  struct bpf_map_create_opts *options)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = map->shape.flags);
-
 	map_set_fields(L, map, name);
-	if (inner)
-		options.inner_map_fd = (__u32)map_fd(L, inner);
+	options->map_flags = map->shape.flags;
 	crumb_log_reset();
 	map->fd = bpf_map_create(map->shape.type, name, map->shape.key_size, map->shape.value_size,
-				 map->shape.max_entries, &options);
+				 map->shape.max_entries, options);
 	if (map->fd < 0)
 		return handle_fail_log(L, errno, "create map %s", name);
 	return 1;
@@ -65,6 +63,7 @@ static __u32 ring_size(__u32 wanted)
 /* core.map{ type, name, key_size, value_size, max_entries, flags, inner } -> Map | nil, message, errno */
 int l_map_create(lua_State *L)
 {
+	LIBBPF_OPTS(bpf_map_create_opts, options);
 	struct map *map;
 	const char *name;
 	int inner = 0;
@@ -83,20 +82,34 @@ int l_map_create(lua_State *L)
 	map->shape.max_entries = check_u32_field(L, 1, "max_entries");
 	if (map->shape.type == BPF_MAP_TYPE_RINGBUF)
 		map->shape.max_entries = ring_size(map->shape.max_entries);
-	return create(L, map, name, inner);
+	if (inner)
+		options.inner_map_fd = (__u32)map_fd(L, inner);
+	return create(L, map, name, &options);
 }
 
 /* map:create_inner() -> Map: a new map of the kind that this map of maps declares for its inner ones */
 static int l_map_create_inner(lua_State *L)
 {
+	LIBBPF_OPTS(bpf_map_create_opts, options);
 	struct map *outer = handle_check(L, 1, MAP), *map;
+	struct object *object;
 
 	if (!outer->inner.type)
 		return luaL_error(L, "map %s declares no inner map", map_name(L, 1));
 	map = map_new(L, 0);
 	map_keep_types(L, map, 1);
 	map->shape = outer->inner;
-	return create(L, map, "inner", 0);
+	map_fd(L, 1);
+	lua_getiuservalue(L, 1, HANDLE_OWNER);
+	object = handle_check(L, -1, OBJECT);
+	lua_pop(L, 1);
+	/* With the same BTF as libbpf gave the first one: 6.1 takes no map without it for its equal. */
+	if (map->shape.value_type && bpf_object__btf_fd(object->bpf) >= 0) {
+		options.btf_fd = (__u32)bpf_object__btf_fd(object->bpf);
+		options.btf_key_type_id = map->shape.key_type;
+		options.btf_value_type_id = map->shape.value_type;
+	}
+	return create(L, map, "inner", &options);
 }
 
 /* What is pinned may be a program or a link, and the kernel answers the same question for all. */

@@ -13,6 +13,10 @@ enum { /* enum bpf_attach_type */
 	UAPI_TRACE_UPROBE_MULTI = 48, /* 6.6 */
 };
 
+enum { /* enum bpf_func_id */
+	UAPI_FUNC_GET_ATTACH_COOKIE = 174, /* 5.15 */
+};
+
 enum { /* enum bpf_link_type */
 	UAPI_LINK_RAW_TRACEPOINT = 1,
 	UAPI_LINK_TRACING = 2,

@@ -7,7 +7,7 @@
 local bpf <const> = require "crumb.bpf"
 local core <const> = require "crumb.core"
 local support <const> = dofile((arg[0]:match "^.*/" or "") .. "support.lua")
-local try <const>, escape <const> = support.try, support.escape
+local try <const>, say <const>, escape <const> = support.try, support.say, support.escape
 
 local SYMBOLS <const> = {
 	"malloc", "calloc", "realloc", "free", "getenv", "setlocale",
@@ -27,11 +27,6 @@ local LOAD <const> = [[
 
 local _ <close> = try(core.interrupt())
 local on_terminal <const> = os.execute "test -t 1"
-
-local function say(text, ...)
-	-- Nobody may be reading any more, where SIGPIPE is ignored.
-	try(io.write(text:format(...), "\n"))
-end
 
 support.arguments("", 0, {})
 local hooks <const> = bpf.features().hooks

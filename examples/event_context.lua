@@ -5,7 +5,7 @@
 --
 -- A cookie is any 64-bit integer; without one a symbol gets its place in the list. Ctrl-C ends.
 local support <const> = dofile((arg[0]:match "^.*/" or "") .. "support.lua")
-local try <const>, escape <const> = support.try, support.escape
+local try <const>, say <const>, escape <const> = support.try, support.say, support.escape
 
 local USAGE <const> = "BINARY SYMBOL[=COOKIE]... [--pid N] [--duration S]"
 local words <const>, options <const> = support.arguments(USAGE, 2, { pid = true, duration = true })
@@ -24,10 +24,10 @@ local ring <close> = try(object:ring("events", "struct event"))
 try(object.programs.on_hit:attach {
 	"uprobe:" .. words[1], symbols = symbols, cookie = cookies, pid = options.pid,
 })
-print(("attached to %d functions of %s"):format(#symbols, escape(words[1])))
+say("attached to %d functions of %s", #symbols, escape(words[1]))
 
 for event in ring:events { duration = options.duration } do
-	print(("%s cookie %#x %s[%d]"):format(escape(names[event.cookie]), event.cookie, escape(event.comm), event.pid))
-	print(support.hexdump(event.stack:sub(1, event.stack_length), event.sp))
+	say("%s cookie %#x %s[%d]", escape(names[event.cookie]), event.cookie, escape(event.comm), event.pid)
+	say("%s", support.hexdump(event.stack:sub(1, event.stack_length), event.sp))
 end
-if object.globals.lost > 0 then print(object.globals.lost .. " events were lost: the ring was full") end
+if object.globals.lost > 0 then say("%d events were lost: the ring was full", object.globals.lost) end

@@ -6,7 +6,7 @@
 --
 -- After each line it shows what happens for --watch seconds (3); the end of the input ends it.
 local support <const> = dofile((arg[0]:match "^.*/" or "") .. "support.lua")
-local try <const>, escape <const> = support.try, support.escape
+local try <const>, say <const>, escape <const> = support.try, support.say, support.escape
 
 local USAGE <const> = "BINARY SYMBOL=UID:GID... [--pid N] [--watch S]"
 local words <const>, options <const> = support.arguments(USAGE, 2, { pid = true, watch = true })
@@ -27,12 +27,12 @@ end
 try(object.programs.on_hit:attach {
 	"uprobe:" .. words[1], symbols = symbols, cookie = key_of, pid = options.pid,
 })
-print(("attached to %d functions of %s; SYMBOL UID GID changes a filter"):format(#symbols, escape(words[1])))
+say("attached to %d functions of %s; SYMBOL UID GID changes a filter", #symbols, escape(words[1]))
 
 local function watch(seconds)
 	for event in ring:events { idle = seconds, duration = seconds } do
-		print(("%s %s[%d] uid %d gid %d"):format(escape(symbols[event.cookie]), escape(event.comm), event.pid,
-			event.uid, event.gid))
+		say("%s %s[%d] uid %d gid %d", escape(symbols[event.cookie]), escape(event.comm), event.pid,
+			event.uid, event.gid)
 	end
 end
 
@@ -41,9 +41,10 @@ for line in io.lines() do
 	local symbol <const>, uid <const>, gid <const> = line:match "^%s*(%S+)%s+(%d+)%s+(%d+)%s*$"
 	if key_of[symbol] then
 		try(filters:update(key_of[symbol], { uid = support.integer(uid), gid = support.integer(gid) }))
-		print(("%s: now uid %s gid %s"):format(escape(symbol), uid, gid))
+		say("%s: now uid %s gid %s", escape(symbol), uid, gid)
 	else
-		print "SYMBOL UID GID changes a filter"
+		say "SYMBOL UID GID changes a filter"
 	end
 	watch(options.watch or 3)
 end
+watch(0) -- what came since

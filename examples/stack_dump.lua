@@ -5,7 +5,7 @@
 --
 -- At the entry the first eight bytes are the return address. Works on Go programs too. Ctrl-C ends.
 local support <const> = dofile((arg[0]:match "^.*/" or "") .. "support.lua")
-local try <const>, escape <const> = support.try, support.escape
+local try <const>, say <const>, escape <const> = support.try, support.say, support.escape
 
 local USAGE <const> = "BINARY SYMBOL[=BYTES]... [--pid N] [--duration S]"
 local words <const>, options <const> = support.arguments(USAGE, 2, { pid = true, duration = true })
@@ -23,10 +23,10 @@ local ring <close> = try(object:ring("events", "struct event"))
 try(object.programs.on_hit:attach {
 	"uprobe:" .. words[1], symbols = symbols, cookie = lengths, pid = options.pid,
 })
-print(("attached to %d functions of %s"):format(#symbols, escape(words[1])))
+say("attached to %d functions of %s", #symbols, escape(words[1]))
 
 for event in ring:events { duration = options.duration } do
-	print(("%s[%d] at %#x, %d bytes of stack"):format(escape(event.comm), event.pid, event.ip, event.length))
-	print(support.hexdump(event.stack:sub(1, event.length), event.sp))
+	say("%s[%d] at %#x, %d bytes of stack", escape(event.comm), event.pid, event.ip, event.length)
+	say("%s", support.hexdump(event.stack:sub(1, event.length), event.sp))
 end
-if object.globals.lost > 0 then print(object.globals.lost .. " events were lost: the ring was full") end
+if object.globals.lost > 0 then say("%d events were lost: the ring was full", object.globals.lost) end

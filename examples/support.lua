@@ -18,6 +18,9 @@ function support.try(value, message, ...)
 	return value, message, ...
 end
 
+--- Prints a line, or ends the script when nobody reads any more (and SIGPIPE, which does so, is ignored).
+function support.say(text, ...) support.try(io.write(text:format(...), "\n")) end
+
 --- Ends the script with its usage.
 function support.usage(text)
 	io.stderr:write("usage: build/crumb ", arg[0], " ", text, "\n")

@@ -7,7 +7,7 @@
 --
 -- After each line it shows what happens for --watch seconds (3); the end of the input ends it.
 local support <const> = dofile((arg[0]:match "^.*/" or "") .. "support.lua")
-local try <const>, escape <const> = support.try, support.escape
+local try <const>, say <const>, escape <const> = support.try, support.say, support.escape
 
 local USAGE <const> = "BINARY SYMBOL... [--pid N] [--watch S]"
 local words <const>, options <const> = support.arguments(USAGE, 2, { pid = true, watch = true })
@@ -28,14 +28,14 @@ end
 try(object.programs.on_hit:attach {
 	"uprobe:" .. words[1], symbols = { table.unpack(words, 2) }, cookie = cookies, pid = options.pid,
 })
-print(("attached to %d functions of %s; SYMBOL count|emit|none changes what they do"):format(#words - 1, escape(words[1])))
+say("attached to %d functions of %s; SYMBOL count|emit|none changes what they do", #words - 1, escape(words[1]))
 
 local function watch(seconds)
 	for event in ring:events { idle = seconds, duration = seconds } do
-		print(("%s cookie %#x %s[%d]"):format(escape(names[event.cookie]), event.cookie, escape(event.comm), event.pid))
+		say("%s cookie %#x %s[%d]", escape(names[event.cookie]), event.cookie, escape(event.comm), event.pid)
 	end
-	for cookie, hits in pairs(counts) do print(("%s counted %d"):format(escape(names[cookie]), hits)) end
-	print(("nothing to do at %d hits"):format(object.globals.idle))
+	for cookie, hits in pairs(counts) do say("%s counted %d", escape(names[cookie]), hits) end
+	say("nothing to do at %d hits", object.globals.idle)
 end
 
 watch(options.watch or 3)
@@ -43,12 +43,13 @@ for line in io.lines() do
 	local symbol <const>, action <const> = line:match "^%s*(%S+)%s+(%S+)%s*$"
 	if cookies[symbol] and (action == "count" or action == "emit") then
 		try(actions:update(cookies[symbol] & 0xffffffff, object.programs[action]))
-		print(("%s: now %s"):format(escape(symbol), action))
+		say("%s: now %s", escape(symbol), action)
 	elseif cookies[symbol] and action == "none" then
 		try(actions:delete(cookies[symbol] & 0xffffffff))
-		print(("%s: now none"):format(escape(symbol)))
+		say("%s: now none", escape(symbol))
 	else
-		print "SYMBOL count|emit|none changes what a function does"
+		say "SYMBOL count|emit|none changes what a function does"
 	end
 	watch(options.watch or 3)
 end
+watch(0) -- what came since

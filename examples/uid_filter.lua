@@ -5,7 +5,7 @@
 --
 -- Right for members of every group: the program compares the uid alone. Ctrl-C ends.
 local support <const> = dofile((arg[0]:match "^.*/" or "") .. "support.lua")
-local try <const>, escape <const> = support.try, support.escape
+local try <const>, say <const>, escape <const> = support.try, support.say, support.escape
 
 local USAGE <const> = "BINARY SYMBOL UID... [--pid N] [--duration S]"
 local words <const>, options <const> = support.arguments(USAGE, 3, { pid = true, duration = true })
@@ -18,9 +18,9 @@ for i = 3, #words do
 	local uid <const> = support.integer(words[i]) or support.usage(USAGE)
 	try(object.programs.on_hit:attach { target, cookie = uid, pid = options.pid })
 end
-print(("attached to %s for %d users"):format(escape(target), #words - 2))
+say("attached to %s for %d users", escape(target), #words - 2)
 
 for event in ring:events { duration = options.duration } do
-	print(("%s[%d] uid %d gid %d"):format(escape(event.comm), event.pid, event.uid, event.gid))
+	say("%s[%d] uid %d gid %d", escape(event.comm), event.pid, event.uid, event.gid)
 end
-if object.globals.lost > 0 then print(object.globals.lost .. " events were lost: the ring was full") end
+if object.globals.lost > 0 then say("%d events were lost: the ring was full", object.globals.lost) end

@@ -19,14 +19,16 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 local before
 local has_clang <const> = core.execute({ "clang", "--version" }, "") == 0
 
-before_each(function()
-	before = lab.descriptors()
+local function needs_clang()
 	if not has_clang then pending "there is no clang here" end
-end)
+end
+
+before_each(function() before = lab.descriptors() end)
 
 after_each(function() assert.equal(before, lab.descriptors()) end)
 
 it("compiles text", function()
+	needs_clang()
 	local object <close> = assert(bpf.open { bytes = assert(bpf.compile(SOURCE)) })
 	assert.equal(1, object.globals.value)
 	assert(object:load())
@@ -35,6 +37,7 @@ it("compiles text", function()
 end)
 
 it("compiles a file, with what lies beside it", function()
+	needs_clang()
 	local folder <const> = os.tmpname()
 	os.remove(folder)
 	assert(os.execute("mkdir " .. folder .. " " .. folder .. "/more"))
@@ -52,6 +55,7 @@ it("compiles a file, with what lies beside it", function()
 end)
 
 it("gives clang's own words", function()
+	needs_clang()
 	local bytes <const>, message <const>, errno <const> = bpf.compile "int f(void) { return nothing; }"
 	assert.is_nil(bytes)
 	assert.equal(EINVAL, errno)

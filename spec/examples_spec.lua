@@ -157,16 +157,19 @@ describe("examples", function()
 			assert.falsy(text:find "traceback", text)
 		end)
 
-		it("is quiet when nobody reads on", function()
-			local traced = start("sh -c %s", child.quoted(([[
-				{ build/crumb examples/event_context.lua %s foobar; echo ended >&2; } 2>%s/errors | { read line; echo "$line"; read line; }
-			]]):format(VICTIM, child.folder)))
-			traced:lines "^attached to "
-			victim "foobar=500"
-			assert.equal("", (traced:finish()))
-			local errors = assert(io.open(child.folder .. "/errors"))
-			assert.equal("ended\n", errors:read "a")
-			errors:close()
+		it("ends when nobody reads on, also where SIGPIPE is ignored", function()
+			for _, trap in ipairs { "-", "''" } do
+				local traced = start("sh -c %s", child.quoted(([[
+					trap %s PIPE
+					{ build/crumb examples/event_context.lua %s foobar; echo ended >&2; } 2>%s/errors |
+						{ read line; echo "$line"; read line; }
+				]]):format(trap, VICTIM, child.folder)))
+				traced:lines "^attached to "
+				victim "foobar=500"
+				assert.equal("", (traced:finish()))
+				local errors <close> = assert(io.open(child.folder .. "/errors"))
+				assert.equal(trap == "-" and "ended\n" or "lua5.4: Broken pipe\nended\n", errors:read "a")
+			end
 		end)
 	end)
 

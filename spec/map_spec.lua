@@ -380,7 +380,7 @@ describe("iteration", function()
 		fill(maps.churn, 5000, 9999)
 		object.globals.changes, object.globals.target_tgid = 50, child.pid
 		assert(object.programs.crumb_maps:attach {})
-		for _ = 1, 20 do
+		for _ = 1, lab.times(20) do
 			local seen <const> = {}
 			for key in pairs(maps.churn) do
 				assert.is_nil(seen[key])

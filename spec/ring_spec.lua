@@ -310,7 +310,7 @@ describe("poll", function()
 	local function handle(work)
 		seen = {}
 		ring = ring_of("struct event", function(event, map)
-			assert.equal(object.maps.events, map)
+			if map ~= object.maps.events then error "another map" end
 			seen[#seen + 1] = event.number
 			if work then work(event) end
 		end)
@@ -446,7 +446,7 @@ describe("a finalizer in the middle of decoding", function()
 	after_each(function() collectgarbage "incremental" end)
 
 	it("may close the object", function()
-		for round = 1, 20 do
+		for round = 1, lab.times(20) do
 			local ring <const> = ring_of "struct event"
 			emit(1000, LONG)
 			local trap <const> = provoke(function() object:close() end)

@@ -10,30 +10,42 @@ local function integer(value, what)
 	return bits
 end
 
-local function from_list(list, sites)
-	local bits <const> = {}
-	for i = 1, math.max(#list, #sites) do
-		if i > #list or i > #sites then
-			error(("cookie: %d cookies were given for %d sites"):format(#list, #sites), 0)
+-- A list may have holes, whose length Lua may take for either end.
+local function length_of(list)
+	local length = #list
+	for key in pairs(list) do
+		local index <const> = math.tointeger(key)
+		if not index or index < 1 then
+			error(("cookie: a list, or a table symbol -> integer, not both: there is [%s] in it"):format(tostring(key)), 0)
 		end
-		bits[i] = integer(list[i], ("[%d]"):format(i))
+		length = math.max(length, index)
 	end
-	return bits
+	return length
 end
 
--- A site is known by any of its names; `used` collects the names that were found.
-local function named(by_name, site, used)
-	for _, name in ipairs(site.names or { site.symbol }) do
-		if by_name[name] ~= nil then
-			used[name] = true
-			return by_name[name]
-		end
+-- { site, cookie } for each site and its place in the list.
+local function from_list(list, sites)
+	local length <const>, pairs_of = length_of(list), {}
+	for i = 1, length do pairs_of[i] = { sites[i], integer(list[i], ("[%d]"):format(i)) } end
+	if length ~= #sites then
+		error(("cookie: %d cookies were given for %d sites"):format(length, #sites), 0)
 	end
+	return pairs_of
+end
+
+local function with_name(site, name)
+	if site.symbol == name then return site end
+	local copy <const> = {}
+	for key, value in pairs(site) do copy[key] = value end
+	copy.symbol = name
+	return copy
 end
 
 local function check_all_used(by_name, used, sites)
 	local names <const> = {}
-	for _, site in ipairs(sites) do names[#names + 1] = site.symbol end
+	for _, site in ipairs(sites) do
+		for _, name in ipairs(site.names or { site.symbol }) do names[#names + 1] = name end
+	end
 	for name in pairs(by_name) do
 		if not used[name] then
 			local near <const> = core.nearest(tostring(name), names)
@@ -43,37 +55,68 @@ local function check_all_used(by_name, used, sites)
 	end
 end
 
---- Gives each site its cookie.
---- Shape: a list of integers as long as the chosen sites.
---- Errors: raises (level 0) for a cookie that is no integer, a list of another length, and a name without a site.
----@param wanted integer|integer[]|table<string, integer>|fun(site: table, i: integer): integer? the `cookie` option; nil: 0 for all
----@param sites table[] each with `symbol`, and `names` where it has several
----@return table[] chosen the sites that have a cookie
----@return integer[] bits
----@return table[] skipped the sites that have none
-function cookie.assign(wanted, sites)
-	if wanted == nil then wanted = 0 end
-	local chosen <const>, bits <const>, skipped <const> = {}, {}, {}
-	local kind <const> = type(wanted)
-	if kind == "table" and (#wanted > 0 or next(wanted) == nil) then
-		return sites, from_list(wanted, sites), skipped
+-- A site is known by any of its names, and by several of them it may have several cookies.
+local function from_names(by_name, sites)
+	local pairs_of <const>, used <const> = {}, {}
+	for _, site in ipairs(sites) do
+		local named = false
+		for _, name in ipairs(site.names or { site.symbol }) do
+			local value <const> = by_name[name]
+			if value ~= nil then
+				named, used[name] = true, true
+				pairs_of[#pairs_of + 1] = { with_name(site, name), integer(value, (" of %s"):format(name)) }
+			end
+		end
+		if not named then pairs_of[#pairs_of + 1] = { site } end
 	end
-	local used <const> = {}
+	check_all_used(by_name, used, sites)
+	return pairs_of
+end
+
+local function from_function(wanted, sites)
+	local pairs_of <const> = {}
 	for i, site in ipairs(sites) do
-		local value = wanted
-		if kind == "table" then
-			value = named(wanted, site, used)
-		elseif kind == "function" then
-			value = wanted(site, i)
-		end
+		local value <const> = wanted(site, i)
+		pairs_of[i] = { site, value ~= nil and integer(value, (" of %s"):format(site.symbol)) or nil }
+	end
+	return pairs_of
+end
+
+local function for_all(value, sites)
+	local pairs_of <const>, bits <const> = {}, integer(value, "")
+	for i, site in ipairs(sites) do pairs_of[i] = { site, bits } end
+	return pairs_of
+end
+
+local function assigned(wanted, sites)
+	if type(wanted) == "function" then return from_function(wanted, sites) end
+	if type(wanted) ~= "table" then return for_all(wanted, sites) end
+	local first <const> = next(wanted)
+	if first == nil or math.tointeger(first) or wanted[1] ~= nil then return from_list(wanted, sites) end
+	return from_names(wanted, sites)
+end
+
+--- Gives each site its cookie. A place that comes twice with one cookie is one site; with two cookies it is two.
+--- Errors: raises (level 0) for a cookie that is no integer, a list of another length, and a name without a site.
+---@param wanted integer|integer[]|table<string, integer>|nil|fun(site: crumb.Site, i: integer): integer? nil: 0 for all
+---@param sites crumb.Site[]
+---@return crumb.Site[] chosen the sites that have a cookie
+---@return integer[] bits their cookies
+---@return crumb.Site[] skipped the sites that have none; each has a `reason`
+function cookie.assign(wanted, sites)
+	local chosen <const>, bits <const>, skipped <const>, seen <const> = {}, {}, {}, {}
+	if wanted == nil then wanted = 0 end
+	for _, pair in ipairs(assigned(wanted, sites)) do
+		local site <const>, value <const> = pair[1], pair[2]
+		local place <const> = ("%s %s %s"):format(site.key or site.symbol, site.returns, value)
 		if value == nil then
+			site.reason = "it has no cookie"
 			skipped[#skipped + 1] = site
-		else
-			chosen[#chosen + 1] = site
-			bits[#bits + 1] = integer(value, kind == "number" and "" or (" of %s"):format(site.symbol))
+		elseif not seen[place] then
+			seen[place] = true
+			chosen[#chosen + 1], bits[#bits + 1] = site, value
 		end
 	end
-	if kind == "table" then check_all_used(wanted, used, sites) end
 	return chosen, bits, skipped
 end
 

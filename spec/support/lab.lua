@@ -15,6 +15,12 @@ function lab.pid()
 	return math.tointeger(lab.read "/proc/self/stat":match "^%d+")
 end
 
+-- An emulated machine is a fifty times slower.
+local slow <const> = lab.read "/proc/cpuinfo":find "QEMU Virtual CPU" ~= nil
+
+--- How often a spec repeats something.
+function lab.times(n) return slow and math.max(1, n // 20) or n end
+
 --- Descriptors that this process has open.
 function lab.descriptors()
 	collectgarbage()
@@ -25,11 +31,8 @@ end
 --- How many programs of that name the kernel has, whoever holds them; nil where it does not tell.
 function lab.programs(name)
 	if lab.read "/proc/sys/net/core/bpf_jit_kallsyms" ~= "1\n" then return nil end
-	local count = 0
-	for line in io.lines "/proc/kallsyms" do
-		if line:find("bpf_prog_%x+_" .. name .. "\t%[bpf%]") then count = count + 1 end
-	end
-	return count
+	local grep <close> = assert(io.popen(("grep -c 'bpf_prog_[0-9a-f]*_%s.\\[bpf\\]' /proc/kallsyms"):format(name)))
+	return grep:read "n"
 end
 
 --- Waits until a question is answered with something true; nil when that takes too long.

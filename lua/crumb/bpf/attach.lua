@@ -9,16 +9,20 @@ local target <const> = require "crumb.target"
 
 local features <const> = lazy "crumb.bpf.features"
 
-local Program <const> = core.methods "crumb.Program"
+local Program <const>, PROGRAM <const> = core.methods "crumb.Program"
 
-local ENOENT <const>, ESRCH <const> = 2, 3
+local EPERM <const>, ENOENT <const>, ESRCH <const>, EACCES <const>, EBUSY <const> = 1, 2, 3, 13, 16
+local EEXIST <const>, EINVAL <const>, EMFILE <const> = 17, 22, 24
+
 local PERF_TYPE <const> = { hardware = 0, software = 1, profile = 1 }
 local SOFTWARE_CPU_CLOCK <const> = 0
 
 local OPTIONS <const> = {
-	cookie = "integer|table|function|number|string|boolean", pid = "integer",
+	cookie = "integer|table|function|number|string|boolean", pid = "integer", missing = "string",
 	symbols = "table", offsets = "table", either = "table", only = "function",
 }
+
+local function misuse(format, ...) error("program:attach: " .. format:format(...), 0) end
 
 -- The CPUs that are online, from a list such as "0-3,8".
 local function online_cpus()
@@ -31,233 +35,333 @@ local function online_cpus()
 end
 
 -- A perf event is opened on each CPU; each takes a kernel link with the same cookie.
-local function perf_event(link, site, bits, given)
+local function perf_event(link, site, bits, pid)
 	local event <const> = site.event
 	for _, cpu in ipairs(online_cpus()) do
 		local done <const>, why <const>, errno <const> = link:attach_perf_event(PERF_TYPE[site.kind],
-			event.config or SOFTWARE_CPU_CLOCK, event.period or event.frequency, event.frequency ~= nil,
-			cpu, bits, given.pid)
+			event.config or SOFTWARE_CPU_CLOCK, event.period or event.frequency, event.frequency ~= nil, cpu, bits, pid)
 		if not done then return nil, why, errno end
 	end
 	return true
 end
 
 local function kprobe(link, site, bits)
+	if site.by_address then return link:attach_kprobe(nil, site.address + site.offset, bits, site.returns) end
 	return link:attach_kprobe(site.symbol, site.offset, bits, site.returns)
 end
 
-local function uprobe(link, site, bits, given)
-	return link:attach_uprobe(site.path, site.offset, bits, site.returns, given.pid)
+local function uprobe(link, site, bits, pid)
+	return link:attach_uprobe(site.path, site.offset, bits, site.returns, pid)
 end
 
 local function trace(link, _, bits) return link:attach_trace(bits) end
 
--- Each hook: the type of program it takes, and how one site is attached.
+-- Each hook: the type of program it takes (of tracing programs the attach type too), that program's sections,
+-- and how one site is attached.
 local HOOKS <const> = {
-	kprobe = { "kprobe", kprobe },
-	kretprobe = { "kprobe", kprobe },
-	uprobe = { "kprobe", uprobe },
-	uretprobe = { "kprobe", uprobe },
-	usdt = { "kprobe", function(link, site, bits, given)
-		return link:attach_usdt(site.path, site.provider, site.name, bits, given.pid)
+	kprobe = { type = "kprobe", sections = "kprobe, or kprobe.multi", attach = kprobe },
+	kretprobe = { type = "kprobe", sections = "kretprobe, or kretprobe.multi", attach = kprobe },
+	uprobe = { type = "kprobe", sections = "uprobe, or uprobe.multi", attach = uprobe, pid = true },
+	uretprobe = { type = "kprobe", sections = "uretprobe, or uretprobe.multi", attach = uprobe, pid = true },
+	usdt = { type = "kprobe", sections = "usdt", pid = true, attach = function(link, site, bits, pid)
+		return link:attach_usdt(site.path, site.provider, site.name, bits, pid)
 	end },
-	syscall = { "kprobe", function(link, site, bits)
+	syscall = { type = "kprobe", sections = "ksyscall", attach = function(link, site, bits)
 		return link:attach_ksyscall(site.name, bits, site.returns)
 	end },
-	tracepoint = { "tracepoint", function(link, site, bits)
+	tracepoint = { type = "tracepoint", sections = "tracepoint", attach = function(link, site, bits)
 		return link:attach_tracepoint(site.category, site.name, bits)
 	end },
-	rawtracepoint = { "raw_tracepoint", function(link, site, bits)
+	rawtracepoint = { type = "raw_tracepoint", sections = "raw_tracepoint", attach = function(link, site, bits)
 		return link:attach_raw_tracepoint(site.name, bits)
 	end },
-	tp_btf = { "tracing", trace },
-	fentry = { "tracing", trace },
-	fexit = { "tracing", trace },
-	profile = { "perf_event", perf_event },
-	software = { "perf_event", perf_event },
-	hardware = { "perf_event", perf_event },
+	tp_btf = { type = "tracing", attach_type = "trace_raw_tp", sections = "tp_btf/NAME", attach = trace },
+	fentry = { type = "tracing", attach_type = "trace_fentry", sections = "fentry/FUNCTION", attach = trace },
+	fexit = { type = "tracing", attach_type = "trace_fexit", sections = "fexit/FUNCTION", attach = trace },
+	profile = { type = "perf_event", sections = "perf_event", attach = perf_event, pid = true },
+	software = { type = "perf_event", sections = "perf_event", attach = perf_event, pid = true },
+	hardware = { type = "perf_event", sections = "perf_event", attach = perf_event, pid = true },
 }
 
-local TAKES_PID <const> = {
-	uprobe = true, uretprobe = true, usdt = true, profile = true, software = true, hardware = true,
-}
+local TRACED <const> = { trace_raw_tp = "tp_btf", trace_fentry = "fentry", trace_fexit = "fexit" }
 
--- Each multi hook: the attach type its programs are loaded for, the kinds it serves, how all sites are attached.
+-- Names that may stand for several functions would be looked up by the kernel; addresses are exact.
+local function kprobe_multi(link, group)
+	local names <const>, addresses <const> = {}, {}
+	for i, site in ipairs(group.sites) do names[i], addresses[#addresses + 1] = site.symbol, site.address end
+	return link:attach_kprobe_multi(#addresses == #names and addresses or names, group.bits, group.sites[1].returns)
+end
+
+local function uprobe_multi(link, group, pid)
+	local offsets <const>, first <const> = {}, group.sites[1]
+	for i, site in ipairs(group.sites) do offsets[i] = site.offset end
+	return link:attach_uprobe_multi(first.path, offsets, group.bits, first.returns, pid)
+end
+
+-- Each multi hook, by the attach type its programs are loaded for.
 local MULTI <const> = {
-	trace_kprobe_multi = { "kprobe.multi", { kprobe = true, kretprobe = true },
-		function(link, group, bits)
-			local names <const> = {}
-			for i, site in ipairs(group) do names[i] = site.symbol end
-			return link:attach_kprobe_multi(names, bits, group[1].returns)
-		end },
-	trace_uprobe_multi = { "uprobe.multi", { uprobe = true, uretprobe = true },
-		function(link, group, bits, given)
-			local offsets <const> = {}
-			for i, site in ipairs(group) do offsets[i] = site.offset end
-			return link:attach_uprobe_multi(group[1].path, offsets, bits, group[1].returns, given.pid)
-		end },
+	trace_kprobe_multi = { name = "kprobe.multi", kinds = { kprobe = true, kretprobe = true }, attach = kprobe_multi },
+	trace_uprobe_multi = { name = "uprobe.multi", kinds = { uprobe = true, uretprobe = true }, attach = uprobe_multi },
 }
+local UNSPECIFIED <const> = "cgroup_inet_ingress" -- attach type 0, which the other programs are loaded with
 
--- Sites that one multi link can hold: one binary, one direction, and every place once: the
--- kernel gives all hits of a place listed twice to one of its cookies.
-local function groups_of(chosen, bits)
+-- What to do about an errno; under "any" for every hook.
+local HINTS <const> = {
+	any = {
+		[EPERM] = "attaching needs root, or CAP_BPF and CAP_PERFMON (a uprobe that is not uprobe.multi: CAP_SYS_ADMIN)",
+		[EMFILE] = "each site takes a descriptor: raise the limit (ulimit -n), or use a .multi program where there is one",
+	},
+	tracepoint = {
+		[EEXIST] = "this program is attached there already, and a tracepoint takes a program once; load another copy of its "
+			.. "object, or use a rawtracepoint, which takes it as often as you like",
+		[EACCES] = "the program reads past the end of this tracepoint's record: see its format in tracefs",
+	},
+	fentry = { [EBUSY] = "this program is attached there already, and a function takes it once: load another copy of its object" },
+	usdt = { [ESRCH] = "the program's object has no map for USDT: it must #include <bpf/usdt.bpf.h>" },
+	profile = { [EINVAL] = "the frequency may be more than /proc/sys/kernel/perf_event_max_sample_rate" },
+}
+HINTS.fexit = HINTS.fentry
+HINTS.tp_btf = HINTS.fentry
+
+local function hint_for(hook, site, errno)
+	if hook == "rawtracepoint" and errno == ENOENT then
+		return ("no tracepoint '%s'%s"):format(site.name, sites.near_tracepoint(site.name))
+	end
+	return HINTS[hook] and HINTS[hook][errno] or HINTS.any[errno]
+end
+
+-- nil, message, errno: the reason's first line, what to do, then libbpf's log.
+local function failure(hook, group, why, errno)
+	local first <const>, more <const> = group.sites[1], #group.sites - 1
+	local reason <const>, log <const> = why:match "^([^\n]*)(.*)$"
+	local hint <const> = hint_for(hook, first, errno)
+	local refused <const> = features.refused(hook, group.bits[1])
+	return nil, ("attach %s%s: %s%s"):format(first.target, more > 0 and (" and %d more"):format(more) or "",
+		refused or reason .. (hint and ": " .. hint or ""), refused and "" or log), errno
+end
+
+-- Sites that one kernel link can hold: of a multi link those of one binary and one direction, and every place once:
+-- the kernel gives all hits of a place listed twice to one of its cookies.
+local function groups_of(chosen, bits, multi)
 	local groups <const>, times <const>, by_key <const> = {}, {}, {}
 	for i, site in ipairs(chosen) do
-		local place <const> = site.key .. (site.returns and "<" or ">")
+		local way <const> = (site.file or "") .. (site.returns and "<" or ">")
+		local place <const> = site.key .. way
 		times[place] = (times[place] or 0) + 1
-		local key <const> = ("%s%s%d"):format(site.file or "", site.returns and "<" or ">", times[place])
+		local key <const> = multi and way .. times[place] or i
 		local group = by_key[key]
 		if not group then
 			group = { sites = {}, bits = {} }
 			by_key[key] = group
 			groups[#groups + 1] = group
 		end
-		group.sites[#group.sites + 1] = site
-		group.bits[#group.bits + 1] = bits[i]
+		group.sites[#group.sites + 1], group.bits[#group.bits + 1] = site, bits[i]
 	end
 	return groups
 end
 
-local function failure(hook, where, bits, why, errno)
-	local refused <const> = features.cookie_refused(hook, bits, errno)
-	return nil, ("attach %s: %s"):format(where, refused or why), errno
+local function add(link, multi, group, pid)
+	if multi then return multi.attach(link, group, pid) end
+	local site <const> = group.sites[1]
+	return HOOKS[site.kind].attach(link, site, group.bits[1], pid)
 end
 
-local function attach_multi(link, multi, chosen, bits, given)
-	local hook <const>, _, add <const> = table.unpack(multi)
-	for _, group in ipairs(groups_of(chosen, bits)) do
-		local done <const>, why <const>, errno <const> = add(link, group.sites, group.bits, given)
-		if not done then
-			local first <const> = group.sites[1]
-			local where <const> = #group.sites == 1 and first.target
-				or ("%s and %d more"):format(first.target, #group.sites - 1)
-			return failure(hook, where, group.bits[1], why, errno)
-		end
-	end
-	return true
+local function attach_group(link, multi, group, pid)
+	local site <const> = group.sites[1]
+	local hook <const> = multi and multi.name or site.kind
+	local dropped <const> = features.drops_cookie(hook, group.bits[1])
+	if dropped then return nil, ("attach %s: %s"):format(site.target, dropped), EINVAL end
+	local done <const>, why <const>, errno <const> = add(link, multi, group, pid)
+	if done then return true end
+	return failure(hook, group, why, errno)
 end
 
-local function attach_each(link, chosen, bits, given)
-	for i, site in ipairs(chosen) do
-		local done <const>, why <const>, errno <const> = HOOKS[site.kind][2](link, site, bits[i], given)
-		if not done then return failure(site.kind, site.target, bits[i], why, errno) end
+-- The target that a tracing program was loaded for.
+local function loaded_for(program)
+	local kind <const> = TRACED[program.attach_type]
+	if kind and program.attach_target then return target.parse(("%s:%s"):format(kind, program.attach_target)) end
+	return target.from_section(program.section)
+end
+
+local function parse(text)
+	local done <const>, result <const> = pcall(target.parse, text)
+	if not done then misuse("%s", result) end
+	return result
+end
+
+-- "uprobe:/bin/app" with symbols = { "a", "b" }; names that are taken as they are.
+local function named_targets(text, given)
+	local list <const> = {}
+	for i, name in ipairs(given.symbols or given.offsets) do
+		if given.symbols and type(name) ~= "string" then misuse("symbols[%d]: expected a name, got %s", i, type(name)) end
+		local bits <const>, why <const> = given.symbols and 0 or core.integer(name)
+		if not bits then misuse("offsets[%d]: %s (got %s)", i, why, tostring(name)) end
+		local one <const> = parse(("%s:%s"):format(text, given.symbols and "x" or ("%#x"):format(name)))
+		if given.symbols then one.symbol, one.text = name, text .. ":" .. name end
+		list[i] = one
 	end
-	return true
+	return list
 end
 
 local function targets_of(program, given)
-	local texts <const> = { table.unpack(given) }
 	local parsed <const> = {}
-	if #texts == 0 and not given.either then
-		local own <const>, why <const> = target.from_section(program.section)
+	if (given.symbols or given.offsets) and #(given.symbols or given.offsets) == 0 then
+		misuse("an empty list of %s", given.symbols and "symbols" or "offsets")
+	elseif (given.symbols or given.offsets) and not given[1] then
+		misuse "symbols and offsets follow a target, such as \"uprobe:/bin/app\" or \"kprobe\""
+	elseif given.symbols and given.offsets then
+		misuse "symbols or offsets, not both"
+	elseif given.either and given[1] then
+		misuse "targets, or either = { … }, not both"
+	elseif not given[1] and not given.either then
+		local own <const>, why <const> = loaded_for(program)
 		if not own then
-			error(("program:attach: section '%s' of program %s names no target%s; pass one")
-				:format(program.section, program.name, why and " (" .. why .. ")" or ""), 0)
+			misuse("section '%s' of program %s names no target%s; pass one", program.section, program.name,
+				why and " (" .. why .. ")" or "")
 		end
 		return { own }
 	end
-	local names <const> = given.symbols or given.offsets
-	for _, text in ipairs(texts) do
-		for _, name in ipairs(names or { false }) do
-			local one <const> = target.parse(name and ("%s:%s"):format(text, given.symbols and "x" or name) or text)
-			if given.symbols then one.symbol, one.exact, one.text = name, true, text .. ":" .. name end
-			parsed[#parsed + 1] = one
-		end
+	for _, text in ipairs(given.either or given) do
+		local list <const> = (given.symbols or given.offsets) and named_targets(text, given) or { parse(text) }
+		table.move(list, 1, #list, #parsed + 1, parsed)
 	end
+	if #parsed == 0 then misuse "an empty list of targets" end
 	return parsed
 end
 
-local function check_program(program, targets, given)
-	local multi <const> = MULTI[program.attach_type]
-	for _, one in ipairs(targets) do
-		local wanted <const> = HOOKS[one.kind][1]
-		local fits = program.type == wanted
-		if multi then fits = multi[2][one.kind] end
-		if not fits then
-			error(("program:attach: program %s (section %s, type %s) cannot be attached to %s: that takes a program of type %s")
-				:format(program.name, program.section, program.type, one.text, wanted), 0)
-		end
-		if given.pid and not TAKES_PID[one.kind] then
-			error(("program:attach: a %s takes no pid: compare bpf_get_current_pid_tgid() in the program"):format(one.kind), 0)
-		end
+local function check_traced(program, one)
+	local own <const>, wanted <const> = loaded_for(program), one.symbol or one.name
+	local loaded <const> = own and (own.symbol or own.name)
+	if loaded == wanted then return end
+	misuse("program %s was loaded for %s, not for '%s': a %s program has one target, chosen by "
+		.. "program:set_attach_target \"%s\" before object:load(); for several, load several copies of the object",
+		program.name, loaded and "'" .. loaded .. "'" or "nothing", wanted, one.kind, wanted)
+end
+
+local function check_one(program, one, given)
+	local multi <const>, hook <const> = MULTI[program.attach_type], HOOKS[one.kind]
+	local fits
+	if multi then
+		fits = multi.kinds[one.kind]
+	else
+		fits = program.type == hook.type and program.attach_type == (hook.attach_type or UNSPECIFIED)
+	end
+	if not fits then
+		misuse("program %s (section '%s') cannot be attached to '%s', which takes a program of section %s",
+			program.name, program.section, one.text, hook.sections)
+	end
+	if hook.attach_type then check_traced(program, one) end
+	if multi and (one.offset or 0) ~= 0 and one.kind == "kprobe" then
+		misuse("'%s': a kprobe.multi takes no offset; a program of section kprobe does", one.text)
+	end
+	if given.pid and not hook.pid then
+		misuse("a %s takes no pid: compare bpf_get_current_pid_tgid() in the program", one.kind)
 	end
 end
 
-local function check_pid(pid)
-	if not pid then return true end
-	if pid < 1 then error(("program:attach: pid %d: expected a process, 1 or more"):format(pid), 0) end
-	local process <close> = io.open(("/proc/%d/stat"):format(pid))
-	if not process then return nil, ("attach to pid %d: no such process"):format(pid), ESRCH end
-	return true
+local function check(program, targets, given)
+	for _, one in ipairs(targets) do check_one(program, one, given) end
+	if given.pid and given.pid < 1 then misuse("pid %d: expected a process, 1 or more", given.pid) end
+	if given.missing and given.missing ~= "skip" and given.missing ~= "error" then
+		misuse("missing = '%s': expected skip or error", given.missing)
+	end
+	if given.missing == "skip" and type(given.cookie) == "table" and given.cookie[1] ~= nil then
+		misuse "a list of cookies would shift where a symbol is missing: use a table symbol -> integer with missing = 'skip'"
+	end
+end
+
+-- What the script's own functions raise is theirs, with its position: it travels in a box.
+local function guard(f)
+	if type(f) ~= "function" then return f end
+	return function(...)
+		local done <const>, result <const> = pcall(f, ...)
+		if not done then error({ raised = result }, 0) end
+		return result
+	end
 end
 
 -- The first of `either` that this machine has.
 local function resolve(targets, given, opened)
 	if not given.either then return sites.resolve(targets, given, opened) end
 	local reasons <const> = {}
-	for _, text in ipairs(given.either) do
-		local found <const>, message <const> = sites.resolve({ target.parse(text) }, given, opened)
+	for i, one in ipairs(targets) do
+		local found <const>, message <const> = sites.resolve({ one }, given, opened)
 		if found then return found end
-		reasons[#reasons + 1] = message
+		reasons[i] = message
 	end
 	return nil, "none of these is there: " .. table.concat(reasons, "; "), ENOENT
 end
 
-local function describe(link, program, chosen, bits, skipped)
-	local multi <const> = MULTI[program.attach_type]
+local function plural(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
+
+local function describe(link, multi, chosen, bits, skipped)
 	core.set_field(link, "sites", chosen)
 	core.set_field(link, "skipped", skipped)
 	core.set_field(link, "cookies", bits)
 	core.set_field(link, "cookie", bits[1])
-	core.set_field(link, "mechanism", ("%s, %d sites, %d kernel links")
-		:format(multi and multi[1] or chosen[1].kind, #chosen, #link))
+	core.set_field(link, "mechanism", ("%s: %s, %s"):format(multi and multi.name or chosen[1].kind,
+		plural(#chosen, "site"), plural(#link, "kernel link")))
+	return link
 end
 
-local function attach(program, given)
-	local alive <const>, gone <const>, esrch <const> = check_pid(given.pid)
-	if not alive then return nil, gone, esrch end
-	local targets <const> = targets_of(program, given)
-	check_program(program, targets, given)
-	local opened <const> = {}
-	local found <const>, message <const>, errno <const> = resolve(targets, given, opened)
-	local link, why, number
-	if not found then
-		why, number = "attach " .. message, errno
-	else
-		local chosen <const>, bits <const>, skipped <const> = cookie.assign(given.cookie, found)
-		if #chosen == 0 then error("program:attach: no site has a cookie, so nothing would be attached", 0) end
-		link = program:link()
-		local multi <const> = MULTI[program.attach_type]
-		local done
-		if multi then
-			done, why, number = attach_multi(link, multi, chosen, bits, given)
-		else
-			done, why, number = attach_each(link, chosen, bits, given)
-		end
-		if done then
-			describe(link, program, chosen, bits, skipped)
-		else
-			link:close()
-			link = nil
-		end
-	end
+local CLOSING <const> = { __close = function(opened)
 	for _, file in pairs(opened) do file.elf:close() end
-	return link, why, number
+end }
+
+local function attach(link, program, given)
+	local targets <const> = targets_of(program, given)
+	check(program, targets, given)
+	if given.pid and not core.directory(("/proc/%d"):format(given.pid)) then
+		return nil, ("attach %s to pid %d: no such process"):format(targets[1].text, given.pid), ESRCH
+	end
+	local opened <close> = setmetatable({}, CLOSING)
+	local found <const>, message <const>, errno <const> =
+		resolve(targets, setmetatable({ only = guard(given.only) }, { __index = given }), opened)
+	if not found then return nil, "attach " .. message, errno end
+	local chosen <const>, bits <const>, skipped <const> = cookie.assign(guard(given.cookie), found)
+	if #chosen == 0 then misuse "no site has a cookie, so nothing would be attached" end
+	local multi <const> = MULTI[program.attach_type]
+	for _, group in ipairs(groups_of(chosen, bits, multi)) do
+		local done <const>, why <const>, number <const> = attach_group(link, multi, group, given.pid)
+		if not done then return nil, why, number end
+	end
+	return describe(link, multi, chosen, bits, table.move(found.skipped, 1, #found.skipped, #skipped + 1, skipped))
 end
 
 --- Attaches the program, each site with its own cookie.
 ---
 --- `program:attach { "uprobe:/bin/app:main.*", cookie = { ["main.foobar"] = 1 } }`; without a target, the section's own.
 --- Options: `cookie` (an integer, a list, a table symbol -> integer, or function(site, i)), `pid`, `symbols` (exact names
---- behind a target such as "uprobe:/bin/app" or "kprobe"), `offsets`, `either` (targets, the first that is there), `only`.
+--- behind a target such as "uprobe:/bin/app" or "kprobe"), `offsets`, `either` (targets, the first that is there), `only`,
+--- `missing` ("skip": go on without names that are not there, and list them in `link.skipped`).
 --- Errors: nil, message, errno when the kernel, the files or the names refuse, and then nothing is attached; raises for wrong use.
 ---@param given table?
 ---@return crumb.Link?, string?, integer?
 function Program:attach(given)
+	if getmetatable(self) ~= PROGRAM then error("program:attach: call it with a colon", 2) end
 	given = options.check("program:attach", given, OPTIONS)
-	local result <const> = table.pack(pcall(attach, self, given))
-	if not result[1] then error(result[2], 2) end
-	return table.unpack(result, 2, result.n)
+	if self:closed() then error("program:attach: the program's object is closed", 2) end
+	local ready <const>, link <const> = pcall(self.link, self)
+	if not ready then error("program:attach: " .. link, 2) end
+	local result <const> = table.pack(pcall(attach, link, self, given))
+	if result[1] and result[2] then return link end
+	link:close()
+	if result[1] then return table.unpack(result, 2, result.n) end
+	local raised <const> = result[2]
+	if type(raised) == "table" then error(raised.raised, 0) end
+	error(raised, 2)
+end
+
+local set_attach_target <const> = Program.set_attach_target
+
+--- Chooses, before the object is loaded, what a fentry, fexit or tp_btf program is for.
+--- Errors: nil, message, errno when the kernel has no such function; raises when it is loaded.
+---@param name string
+---@return crumb.Program?, string?, integer?
+function Program:set_attach_target(name)
+	local done <const>, message <const>, errno <const> = set_attach_target(self, name)
+	if done then core.set_field(self, "attach_target", name) end
+	return done, message, errno
 end
 
 return Program

@@ -6,53 +6,45 @@ local Link <const> = core.methods "crumb.Link"
 
 --- What the kernel says of the link.
 --- Shape: { type, id, program, cookie | cookies, … }; a cookie that this kernel does not report is left out.
+--- Errors: nil, message, errno: EOPNOTSUPP of USDT, which libbpf makes several kernel links of.
 ---@param part integer? which of the `#link` kernel links; 1
 ---@return table?, string?, integer?
-function Link:info(part)
-	local info <const>, message <const>, errno <const> = self:raw_info(part)
-	if not info then return nil, message, errno end
-	-- A kernel that reports none leaves 0 there, as a cookie of 0 would.
-	local own <const> = self.cookies and self.cookies[part or 1]
-	if info.cookie == 0 and own ~= 0 then info.cookie = nil end
-	if info.cookies and own then
-		local reported = false
-		for i, bits in ipairs(info.cookies) do
-			reported = reported or bits ~= 0 or self.cookies[i] == 0
-		end
-		if not reported then info.cookies = nil end
-	end
-	return info
-end
+function Link:info(part) return self:raw_info(part) end
 
-local function pin_path(link, path, part)
-	return #link == 1 and path or ("%s_%d"):format(path, part)
+local function remove_all(paths)
+	local message, errno
+	for _, path in ipairs(paths) do
+		local done <const>, why <const>, number <const> = os.remove(path)
+		if not done and not message then message, errno = why, number end
+	end
+	return message, errno
 end
 
 --- Keeps the attachment alive in bpffs after the script; several kernel links get PATH_1, PATH_2, …
+--- Errors: nil, message, errno, and then nothing is pinned.
 ---@param path string in a mounted bpffs
 ---@return true?, string?, integer?
 function Link:pin(path)
-	local pinned <const> = {}
+	local pins <const> = {}
 	for part = 1, #self do
-		local done <const>, message <const>, errno <const> = self:pin_part(part, pin_path(self, path, part))
+		local name <const> = #self == 1 and path or ("%s_%d"):format(path, part)
+		local done <const>, message <const>, errno <const> = self:pin_part(part, name)
 		if not done then
-			for _, made in ipairs(pinned) do os.remove(made) end
+			remove_all(pins)
 			return nil, message, errno
 		end
-		pinned[part] = pin_path(self, path, part)
+		pins[part] = name
 	end
-	core.set_field(self, "pins", pinned)
+	core.set_field(self, "pins", table.move(pins, 1, #pins, #(self.pins or {}) + 1, self.pins or {}))
 	return true
 end
 
---- Removes the pins this link made.
+--- Removes the pins this link made, or was opened from.
 ---@return true?, string?, integer?
 function Link:unpin()
-	for _, path in ipairs(self.pins or {}) do
-		local done <const>, message <const>, errno <const> = os.remove(path)
-		if not done then return nil, "unpin link: " .. message, errno end
-	end
+	local message <const>, errno <const> = remove_all(self.pins or {})
 	core.set_field(self, "pins", nil)
+	if message then return nil, "unpin link: " .. message, errno end
 	return true
 end
 

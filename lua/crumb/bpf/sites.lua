@@ -1,5 +1,6 @@
 --- sites: the places that targets mean, each once, with what is needed to attach there.
 
+local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
 
 local binary <const> = lazy "crumb.names.binary"
@@ -13,18 +14,30 @@ local sites = {}
 ---@field target string the words it came from
 ---@field symbol string its name for people
 ---@field names string[]? all names, where several share the address
+---@field address integer? of kernel functions, where the kernel shows it
 ---@field offset integer? kernel functions: bytes after the symbol; binaries: in the file
 ---@field path string? of a binary: its descriptor's path
 ---@field key string two sites with one key are one place
 ---@field returns boolean
+---@field reason string? why it was skipped
 
-local EMPTY <const> = {}
+local ENOENT <const>, ENOTUNIQ <const>, EOPNOTSUPP <const> = 2, 76, 95
+local SKIPPABLE <const> = { [ENOENT] = true, [ENOTUNIQ] = true, [EOPNOTSUPP] = true }
+
+-- What a kernel calls the function behind a system call.
+local SYSCALL <const> = {
+	x86_64 = "__x64_sys_", aarch64 = "__arm64_sys_", s390x = "__s390x_sys_", riscv64 = "__riscv_sys_",
+}
 
 local function add(found, site, target)
 	site.kind, site.target = target.kind, target.text
 	site.returns = target.kind == "kretprobe" or target.kind == "uretprobe" or target.returns or false
 	found[#found + 1] = site
 	return true
+end
+
+local function skip(found, list)
+	for _, one in ipairs(list or {}) do found.skipped[#found.skipped + 1] = one end
 end
 
 -- A file is opened once, however many targets name it.
@@ -42,15 +55,16 @@ end
 local function of_binary(found, target, given, opened)
 	local file <const>, refused <const>, number <const> = open(opened, target, given)
 	if not file then return nil, refused, number end
-	local places <const>, message <const>, errno <const> = binary.sites(target, file.elf)
-	if not places then return nil, message, errno end
+	local places <const>, skipped <const>, errno <const> = binary.sites(target, file.elf)
+	if not places then return nil, skipped, errno end
 	for _, place in ipairs(places) do
 		add(found, {
-			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names,
+			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names[1] and place.names,
 			offset = place.offset, file = file.path, path = file.elf:path(),
 			key = ("%s:%d"):format(file.path, place.offset),
 		}, target)
 	end
+	skip(found, skipped)
 	return true
 end
 
@@ -69,12 +83,26 @@ local function of_kernel(found, target)
 	local resolved <const>, message <const>, errno <const> = kernel.resolve(target)
 	if not resolved then return nil, message, errno end
 	for _, place in ipairs(resolved.sites) do
+		local offset <const> = place.offset or 0
 		add(found, {
-			symbol = place.symbol, offset = place.offset or 0,
-			key = ("%s+%d"):format(place.symbol, place.offset or 0),
+			symbol = place.symbol, offset = offset, address = place.address,
+			by_address = target.address ~= nil, -- its name may be another's too
+			key = place.address and ("%#x"):format(place.address + offset) or ("%s+%d"):format(place.symbol, offset),
 		}, target)
 	end
+	skip(found, resolved.skipped)
 	return true
+end
+
+-- libbpf finds the function again; here it is asked whether there is one, and what is near.
+local function of_syscall(found, target)
+	local _ <const>, _ <const>, machine <const> = core.versions()
+	if SYSCALL[machine] then
+		local resolved <const>, message <const>, errno <const> =
+			kernel.resolve { kind = "kprobe", text = target.text, symbol = SYSCALL[machine] .. target.name }
+		if not resolved then return nil, message, errno end
+	end
+	return add(found, { symbol = target.name, name = target.name, key = target.text }, target)
 end
 
 local function of_tracepoint(found, target)
@@ -88,6 +116,7 @@ local function of_tracepoint(found, target)
 	return true
 end
 
+-- The kernel lists no raw tracepoints, and knows at once whether it has one.
 local function of_name(found, target)
 	local name <const> = target.name or target.symbol
 	return add(found, { symbol = name, name = name, key = target.text }, target)
@@ -100,30 +129,48 @@ end
 local RESOLVERS <const> = {
 	kprobe = of_kernel, kretprobe = of_kernel,
 	uprobe = of_binary, uretprobe = of_binary, usdt = of_usdt,
-	tracepoint = of_tracepoint,
-	syscall = of_name, rawtracepoint = of_name, tp_btf = of_name, fentry = of_name, fexit = of_name,
+	tracepoint = of_tracepoint, syscall = of_syscall,
+	rawtracepoint = of_name, tp_btf = of_name, fentry = of_name, fexit = of_name, section = of_name,
 	profile = of_perf_event, software = of_perf_event, hardware = of_perf_event,
 }
 
 --- Resolves targets to sites, in the order of the targets.
 --- Errors: nil, message, errno: the first target that means nothing.
 ---@param targets crumb.Target[]
----@param given { pid: integer?, only: nil|fun(site: crumb.Site): boolean }
+---@param given { pid: integer?, missing: string?, only: nil|fun(site: crumb.Site): boolean }
 ---@param opened table<string, { elf: crumb.Elf }> collects the files, which must stay open until the sites are attached
----@return crumb.Site[]?, string?, integer?
+---@return crumb.Site[]? sites; its field `skipped` lists what cannot be probed: { symbol =, reason = }
+---@return string? message
+---@return integer? errno
 function sites.resolve(targets, given, opened)
-	local found <const> = {}
+	local found <const> = { skipped = {} }
 	for _, target in ipairs(targets) do
-		local done <const>, message <const>, errno <const> =
-			RESOLVERS[target.kind](found, target, given or EMPTY, opened)
-		if not done then return nil, message, errno end
+		local done <const>, message <const>, errno <const> = RESOLVERS[target.kind](found, target, given, opened)
+		if not done then
+			local skips <const> = given.missing == "skip" and SKIPPABLE[errno]
+			if not skips then return nil, message, errno end
+			skip(found, { { symbol = target.symbol or target.name, reason = message, errno = errno } })
+		end
 	end
+	local first <const> = found.skipped[1]
+	if #found == 0 and first then return nil, first.reason, first.errno end
 	if not given.only then return found end
-	local chosen <const> = {}
+	local chosen <const> = { skipped = found.skipped }
 	for _, site in ipairs(found) do
 		if given.only(site) then chosen[#chosen + 1] = site end
 	end
 	return chosen
+end
+
+--- What a raw tracepoint's name may have been meant to be: those that tracefs knows.
+---@param name string
+---@return string text " (nearest: …)", or ""
+function sites.near_tracepoint(name)
+	local all <const> = tracepoint.resolve("*", "*")
+	local names <const> = {}
+	for i, site in ipairs(all and all.sites or {}) do names[i] = site.name end
+	local near <const> = core.nearest(name, names)
+	return near[1] and (" (nearest: %s)"):format(table.concat(near, ", ")) or ""
 end
 
 return sites
