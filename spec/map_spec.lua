@@ -402,6 +402,34 @@ describe("iteration", function()
 		assert.equal(256, count)
 		for i = 1, 255, 2 do assert.is_true(seen[i]) end
 	end)
+
+	it("meets what stays in a trie while another process deletes and adds", function()
+		local path <const> = "/sys/fs/bpf/crumb_trie_spec"
+		os.remove(path)
+		if not maps.trie:pin(path) then pending "bpffs is not mounted here" end
+		for i = 0, 99 do assert(maps.trie:update({ length = 32, address = string.char(10, 0, 0, i) }, i)) end
+		local child <close> = lab.start(([[
+			package.path, package.cpath = %q, %q
+			local map = assert(require "crumb.bpf".pinned_map(%q))
+			print "ready"
+			io.stdout:flush()
+			while true do
+				for i = 0, 199 do map:update(string.pack("<I4BBBB", 32, 9 + i %% 3 * 2, 0, 0, i), i) end
+				for i = 0, 199 do map:delete(string.pack("<I4BBBB", 32, 9 + i %% 3 * 2, 0, 0, i)) end
+			end
+		]]):format(package.path, package.cpath, path))
+		assert.equal("ready", child:line())
+		os.remove(path)
+		for _ = 1, lab.times(100) do
+			local seen <const>, stayed = {}, 0
+			for key in pairs(maps.trie) do
+				assert.is_nil(seen[key.address])
+				seen[key.address] = true
+				if key.address:byte() == 10 then stayed = stayed + 1 end
+			end
+			assert.equal(100, stayed)
+		end
+	end)
 end)
 
 describe("a map made alone", function()
