@@ -20,14 +20,18 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 
-LUA_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags lua5.4)
-LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libbpf libelf 2>/dev/null)
-LIB_LIBS := $(shell $(PKG_CONFIG) --libs libbpf libelf 2>/dev/null || echo -lbpf -lelf)
+# The first of these names that pkg-config knows.
+flags_of = $(shell for name in $(2); do $(PKG_CONFIG) $(1) $$name 2>/dev/null && break; done)
+ifndef LUA_CFLAGS
+LUA_CFLAGS := $(call flags_of,--cflags,lua5.4 lua-5.4 lua54 lua)
+endif
+LIB_CFLAGS := $(call flags_of,--cflags,libbpf) $(call flags_of,--cflags,libelf)
+LIB_LIBS := $(or $(call flags_of,--libs,libbpf),-lbpf) $(or $(call flags_of,--libs,libelf),-lelf)
 
 ARCH := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
-	-I/usr/include/$(ARCH)-linux-gnu -Ibpf
+	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -Ibpf
 
 SCRIPTS := $(patsubst %,build/%,$(shell find lua -name '*.lua'))
 SOURCES := $(wildcard csrc/*.c)
@@ -50,9 +54,9 @@ build/lua/%.lua: lua/%.lua scripts/bytecode.lua
 build/lua/crumb/meta/%.lua: lua/crumb/meta/%.lua
 	install -D -m 644 $< $@
 
-$(MODULE): $(OBJECTS)
+$(MODULE): $(OBJECTS) build/flags
 	@mkdir -p $(@D)
-	$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $(OBJECTS) $(LIB_LIBS)
 
 build/csrc/%.o: csrc/%.c build/flags
 	@mkdir -p $(@D)
@@ -61,10 +65,11 @@ build/csrc/%.o: csrc/%.c build/flags
 
 -include $(OBJECTS:.o=.d)
 
-# Objects made with other flags (SAN=…) are made again.
+# What was made with other flags (SAN=…), or of other sources, is made again.
+FLAGS := $(CC) $(CFLAGS) $(WARNINGS) $(SANITIZE) $(LUA_CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) $(LIB_LIBS) $(OBJECTS)
 build/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CFLAGS) $(SANITIZE)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(SANITIZE)' >$@
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
 FORCE:
 
 build/crumb: scripts/crumb
@@ -99,9 +104,9 @@ check: all fixtures
 	scripts/check
 
 install: module
-	install -d $(DESTDIR)$(LUADIR)/crumb $(DESTDIR)$(LIBDIR)/crumb
-	cd build/lua && find crumb -name '*.lua' -exec install -D -m 644 {} $(DESTDIR)$(abspath $(LUADIR))/{} \;
-	install -m 755 $(MODULE) $(DESTDIR)$(LIBDIR)/crumb/core.so
+	set -e; for file in $(SCRIPTS:build/lua/%=%); do \
+		install -D -m 644 build/lua/$$file "$(DESTDIR)$(LUADIR)/$$file"; done
+	install -D -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/crumb/core.so"
 
 clean:
 	rm -rf build

@@ -1,6 +1,8 @@
-/* btf: see btf.h. */
-#include "btf.h"
-
+/*
+ * btf: the userdata class crumb.Btf: the types of a file or of the kernel, for scripts.
+ *
+ * It opens BTF and names types; what a type is in Lua is codec's.
+ */
 #include <bpf/btf.h>
 #include <errno.h>
 #include <lauxlib.h>
@@ -9,7 +11,8 @@
 #include "btf_file.h"
 #include "codec.h"
 #include "codec_type.h"
-#include "handle.h"
+#include "core.h"
+#include "file.h"
 #include "log.h"
 
 #define CLASS "crumb.Btf"
@@ -17,20 +20,22 @@
 
 struct btf_handle {
 	struct handle handle;
-	struct btf *btf;
+	const struct types *types; /* kept: they outlive a close in the middle of a method */
 };
 
 static int btf_release(struct handle *handle)
 {
-	btf__free(((struct btf_handle *)handle)->btf);
+	(void)handle;
 	return 0;
 }
 
-static int fail_open(lua_State *L, int err, const char *name)
+static int fail_open(lua_State *L, int err, const char *name, const char *reason)
 {
-	const char *reason, *log = crumb_log_text();
+	const char *log = crumb_log_text();
 
-	if (err == -ENODATA)
+	if (*reason)
+		log = "";
+	else if (err == -ENODATA)
 		reason = "it has no section .BTF; compile it with -g";
 	else if (err == -ENOEXEC)
 		reason = "it is no ELF file and no BTF";
@@ -67,12 +72,14 @@ static int check_options(lua_State *L, int arg)
 	return lua_gettop(L) - 1;
 }
 
+/* core.btf(path | { bytes = s, name = s }) -> crumb.Btf | nil, message, errno; (): the kernel's */
 int l_btf_open(lua_State *L)
 {
 	bool kernel = lua_isnone(L, 1);
 	const char *name = "the kernel", *bytes = NULL;
+	char reason[FILE_REASON] = "";
 	struct btf_handle *handle;
-	struct btf *btf = NULL;
+	struct types *types;
 	size_t size = 0;
 	int err;
 
@@ -86,25 +93,29 @@ int l_btf_open(lua_State *L)
 		name = lua_tostring(L, 1);
 		luaL_argcheck(L, strlen(name) == lua_rawlen(L, 1), 1, "a NUL in the path");
 	}
+	types = types_push(L);
 	handle = handle_new(L, CLASS, sizeof(*handle), 0);
+	handle->types = types;
+	lua_insert(L, -2);
+	lua_setiuservalue(L, -2, HANDLE_KEPT);
 	crumb_log_reset();
 	if (kernel) {
-		btf = btf__load_vmlinux_btf();
-		err = btf ? 0 : -errno;
+		types->btf = btf__load_vmlinux_btf();
+		err = types->btf ? 0 : -errno;
 	} else {
-		err = bytes ? crumb_btf_from_bytes(bytes, size, &btf) :
-			      crumb_btf_from_file(name, &btf);
+		err = bytes ? crumb_btf_from_bytes(bytes, size, &types->btf) :
+			      crumb_btf_from_file(name, &types->btf, reason);
 	}
 	if (err)
-		return fail_open(L, err, name);
-	handle->btf = btf;
+		return fail_open(L, err, name, reason);
 	handle->handle.release = btf_release;
 	return 1;
 }
 
-static struct btf *check_btf(lua_State *L)
+/* The types, which stay as long as the handle is on the stack, at 1. */
+static const struct btf *check_btf(lua_State *L)
 {
-	return ((struct btf_handle *)handle_check(L, 1, CLASS))->btf;
+	return ((struct btf_handle *)handle_check(L, 1, CLASS))->types->btf;
 }
 
 /* The type at argument 2, a name or an id; 0 and what to return when there is none. */

@@ -2,15 +2,15 @@
 #include "btf_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "file.h"
 
 #define RAW_BYTES (1 << 28)	/* no BTF is larger */
 
@@ -80,43 +80,38 @@ int crumb_btf_from_bytes(const void *bytes, size_t size, struct btf **btf)
 	return open_elf(elf_memory((char *)(uintptr_t)bytes, size), btf);
 }
 
-static int open_descriptor(int fd, struct btf **btf)
+static int open_descriptor(int fd, off_t size, struct btf **btf)
 {
 	unsigned char magic[2] = { 0 };
-	struct stat status;
 	ssize_t got;
 	void *bytes;
 	int err;
 
-	if (fstat(fd, &status))
-		return -errno;
-	if (!S_ISREG(status.st_mode))
-		return S_ISDIR(status.st_mode) ? -EISDIR : -ENOEXEC;
 	if (pread(fd, magic, sizeof(magic), 0) != sizeof(magic))
 		return -ENOEXEC;
 	if (!is_raw(magic, sizeof(magic)))
 		return open_elf(elf_begin(fd, ELF_C_READ, NULL), btf);
-	if (status.st_size > RAW_BYTES)
+	if (size > RAW_BYTES)
 		return -E2BIG;
-	bytes = malloc((size_t)status.st_size);
+	bytes = malloc((size_t)size);
 	if (!bytes)
 		return -ENOMEM;
-	got = pread(fd, bytes, (size_t)status.st_size, 0);
+	got = pread(fd, bytes, (size_t)size, 0);
 	err = got < 0 ? -errno : open_raw(bytes, (size_t)got, btf);
 	free(bytes);
 	return err;
 }
 
-int crumb_btf_from_file(const char *path, struct btf **btf)
+int crumb_btf_from_file(const char *path, struct btf **btf, char *reason)
 {
-	/* Without blocking: it may be a FIFO. */
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat status;
+	int fd = crumb_open_regular(path, &status, reason);
 	int err;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	elf_version(EV_CURRENT);
-	err = open_descriptor(fd, btf);
+	err = open_descriptor(fd, status.st_size, btf);
 	close(fd);
 	return err;
 }

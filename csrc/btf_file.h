@@ -11,9 +11,10 @@
 
 /*
  * Both return 0 and a btf of the caller's, or a negative errno: -ENOEXEC no ELF and no BTF,
- * -ENODATA no section .BTF, -EPROTO big-endian.
+ * -ENODATA no section .BTF, -EPROTO big-endian.  `reason` (FILE_REASON bytes) says why a path
+ * cannot be opened, or is "" where the errno says it.
  */
-int crumb_btf_from_file(const char *path, struct btf **btf);
+int crumb_btf_from_file(const char *path, struct btf **btf, char *reason);
 int crumb_btf_from_bytes(const void *bytes, size_t size, struct btf **btf);
 
 #endif

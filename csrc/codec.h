@@ -46,12 +46,6 @@ struct field {
 int64_t crumb_type_size(const struct btf *btf, uint32_t type);
 
 /*
- * The id of "struct event", "union x", "enum e", "unsigned int", a typedef's name, or a tag
- * alone, in C's order; or -ENOENT.
- */
-int32_t crumb_type_id(const struct btf *btf, const char *name);
-
-/*
  * Resolves the member `path` ("pid", "task.tgid", "slots[2]") of a struct, anonymous members
  * searched; false: none.  Elements are counted from 1, so a path is what Lua would write.
  */

@@ -201,11 +201,6 @@ int32_t type_find(const struct btf *btf, const char *name, struct nearest *neare
 	return found ? (int32_t)found : -ENOENT;
 }
 
-int32_t crumb_type_id(const struct btf *btf, const char *name)
-{
-	return type_find(btf, name, NULL);
-}
-
 int64_t crumb_type_size(const struct btf *btf, uint32_t id)
 {
 	struct type type;

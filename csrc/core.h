@@ -36,6 +36,9 @@ struct types {
 	struct btf *btf; /* NULL: the object has none */
 };
 
+/* Pushes a userdata of no types yet; made before what keeps it, so that it is finalized after. */
+struct types *types_push(lua_State *L);
+
 /* A program of an object: open as long as the object is. */
 struct program {
 	struct handle handle;

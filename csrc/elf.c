@@ -15,23 +15,48 @@
 #include "log.h"
 
 #define CLASS "crumb.Elf"
+#define CONTENT "crumb.ElfContent"
 #define NOTES_MAX (64u << 20)
 #define NT_STAPSDT 3
 
-struct elf_handle {
-	struct handle handle;
+/*
+ * What was read of the file, in a userdata that the handle keeps: a close in the middle of a
+ * method gives back the descriptor, and no memory.
+ */
+struct elf {
 	struct elf_file file;
 	struct elf_symbols symbols;
 	bool indexed;
 };
 
+struct elf_handle {
+	struct handle handle;
+	struct elf *elf;
+};
+
 static int release(struct handle *handle)
 {
-	struct elf_handle *elf = (struct elf_handle *)handle;
+	return crumb_elf_leave(&((struct elf_handle *)handle)->elf->file);
+}
+
+static int l_content_gc(lua_State *L)
+{
+	struct elf *elf = luaL_checkudata(L, 1, CONTENT);
 
 	crumb_symbols_free(&elf->symbols);
 	crumb_elf_close(&elf->file);
 	return 0;
+}
+
+/* Made before the handle, so that its finalizer comes after the handle's. */
+static struct elf *push_content(lua_State *L)
+{
+	struct elf *elf = lua_newuserdatauv(L, sizeof(*elf), 0);
+
+	memset(elf, 0, sizeof(*elf));
+	elf->file.fd = -1;
+	luaL_setmetatable(L, CONTENT);
+	return elf;
 }
 
 static int l_fail(lua_State *L, int err, const char *what, const char *reason)
@@ -48,25 +73,31 @@ int l_elf_open(lua_State *L)
 	size_t length;
 	const char *path = luaL_checklstring(L, 1, &length);
 	char reason[ELF_REASON];
-	struct elf_handle *elf;
+	struct elf_handle *handle;
+	struct elf *elf;
 	int err;
 
 	luaL_argcheck(L, length == strlen(path), 1, "the path holds a NUL");
-	elf = handle_new(L, CLASS, sizeof(*elf), 0);
+	elf = push_content(L);
+	handle = handle_new(L, CLASS, sizeof(*handle), 0);
+	handle->elf = elf;
+	lua_insert(L, -2);
+	lua_setiuservalue(L, -2, HANDLE_KEPT);
 	err = crumb_elf_open(&elf->file, path, reason);
 	if (err)
 		return l_fail(L, err, lua_pushfstring(L, "open %s", path), reason);
-	elf->handle.release = release;
+	handle->handle.release = release;
 	return 1;
 }
 
-static struct elf_handle *l_check(lua_State *L)
+/* Its memory stays as long as the handle is on the stack, at 1. */
+static struct elf *l_check(lua_State *L)
 {
-	return handle_check(L, 1, CLASS);
+	return ((struct elf_handle *)handle_check(L, 1, CLASS))->elf;
 }
 
 /* Reads the symbols at the first question about them; 0 or how many values were pushed. */
-static int l_index(lua_State *L, struct elf_handle *elf)
+static int l_index(lua_State *L, struct elf *elf)
 {
 	char reason[ELF_REASON];
 	int err;
@@ -110,7 +141,7 @@ static void l_set_boolean(lua_State *L, const char *key, bool value)
 	lua_setfield(L, -2, key);
 }
 
-static void l_push_symbol(lua_State *L, const struct elf_handle *elf,
+static void l_push_symbol(lua_State *L, const struct elf *elf,
 			  const struct elf_symbol *symbol)
 {
 	bool resolver = ELF64_ST_TYPE(symbol->info) == STT_GNU_IFUNC;
@@ -137,7 +168,7 @@ static void l_push_symbol(lua_State *L, const struct elf_handle *elf,
 
 static int l_find(lua_State *L)
 {
-	struct elf_handle *elf = l_check(L);
+	struct elf *elf = l_check(L);
 	size_t length, count;
 	const char *name = luaL_checklstring(L, 2, &length);
 	uint32_t found[ELF_MATCHES_MAX];
@@ -170,7 +201,7 @@ static void l_append_once(lua_State *L, int list, int seen, lua_Integer *count)
 
 static int l_names(lua_State *L)
 {
-	struct elf_handle *elf = l_check(L);
+	struct elf *elf = l_check(L);
 	int failed = l_index(L, elf), list, seen;
 	lua_Integer count = 0;
 
@@ -194,7 +225,7 @@ static int l_names(lua_State *L)
 
 static int l_stripped(lua_State *L)
 {
-	struct elf_handle *elf = l_check(L);
+	struct elf *elf = l_check(L);
 	GElf_Shdr header;
 
 	lua_pushboolean(L, !crumb_elf_by_type(&elf->file, SHT_SYMTAB, &header));
@@ -203,7 +234,7 @@ static int l_stripped(lua_State *L)
 
 static int l_offset(lua_State *L)
 {
-	struct elf_handle *elf = l_check(L);
+	struct elf *elf = l_check(L);
 	uint64_t offset;
 
 	if (crumb_elf_offset(&elf->file, (uint64_t)luaL_checkinteger(L, 2), &offset))
@@ -215,7 +246,7 @@ static int l_offset(lua_State *L)
 
 static int l_executable(lua_State *L)
 {
-	struct elf_handle *elf = l_check(L);
+	struct elf *elf = l_check(L);
 
 	lua_pushboolean(L, crumb_elf_executable(&elf->file, (uint64_t)luaL_checkinteger(L, 2)));
 	return 1;
@@ -223,7 +254,7 @@ static int l_executable(lua_State *L)
 
 static int l_path(lua_State *L)
 {
-	struct elf_handle *elf = l_check(L);
+	struct elf *elf = l_check(L);
 
 	lua_pushfstring(L, "/proc/self/fd/%d", elf->file.fd);
 	return 1;
@@ -239,7 +270,7 @@ static int l_machine(lua_State *L)
 static int l_is_go(lua_State *L)
 {
 	static const char *const marks[] = { ".go.buildinfo", ".note.go.buildid", ".gopclntab" };
-	struct elf_handle *elf = l_check(L);
+	struct elf *elf = l_check(L);
 	GElf_Shdr header;
 	bool go = false;
 
@@ -250,7 +281,7 @@ static int l_is_go(lua_State *L)
 }
 
 /* Pushes a list of the strings that entries of that tag name. */
-static int l_dynamic(lua_State *L, const struct elf_handle *elf, Elf64_Sxword tag)
+static int l_dynamic(lua_State *L, const struct elf *elf, Elf64_Sxword tag)
 {
 	char reason[ELF_REASON] = "";
 	struct elf_bytes bytes, strings;
@@ -343,7 +374,7 @@ static bool next_note(const struct elf_bytes *notes, uint64_t *at, struct elf_by
 
 static int l_usdt(lua_State *L)
 {
-	struct elf_handle *elf = l_check(L);
+	struct elf *elf = l_check(L);
 	char reason[ELF_REASON] = "";
 	struct elf_bytes notes, description;
 	GElf_Shdr header;
@@ -390,4 +421,9 @@ void elf_register(lua_State *L)
 	};
 
 	handle_class(L, CLASS, methods);
+	if (luaL_newmetatable(L, CONTENT)) {
+		lua_pushcfunction(L, l_content_gc);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_pop(L, 1);
 }

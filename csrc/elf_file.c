@@ -1,16 +1,16 @@
 /* elf_file: see elf_file.h. */
-#define _GNU_SOURCE
 #include "elf_file.h"
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "file.h"
 
 #ifndef EM_LOONGARCH
 #define EM_LOONGARCH 258
@@ -22,20 +22,12 @@
 #define MACHINE EM_AARCH64
 #elif defined(__riscv)
 #define MACHINE EM_RISCV
-#elif defined(__s390x__)
-#define MACHINE EM_S390
 #elif defined(__powerpc64__)
 #define MACHINE EM_PPC64
 #elif defined(__loongarch__)
 #define MACHINE EM_LOONGARCH
 #else
 #error "crumb does not know this machine's ELF number"
-#endif
-
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define BYTE_ORDER_HERE ELFDATA2LSB
-#else
-#define BYTE_ORDER_HERE ELFDATA2MSB
 #endif
 
 #define SEGMENTS_MAX 4096
@@ -70,41 +62,16 @@ static bool within(uint64_t offset, uint64_t length, uint64_t size)
 	return offset <= size && length <= size - offset;
 }
 
-static int check_kind(const struct stat *st, char *reason)
-{
-	if (S_ISDIR(st->st_mode))
-		return refuse(reason, EISDIR, "it is a directory");
-	if (S_ISFIFO(st->st_mode))
-		return refuse(reason, EINVAL, "it is a FIFO, not a file");
-	if (S_ISSOCK(st->st_mode))
-		return refuse(reason, EINVAL, "it is a socket, not a file");
-	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
-		return refuse(reason, EINVAL, "it is a device, not a file");
-	if (!S_ISREG(st->st_mode))
-		return refuse(reason, EINVAL, "it is not a regular file");
-	if (st->st_size == 0)
-		return refuse(reason, ENOEXEC, "the file is empty");
-	return 0;
-}
-
-/* Looked at before it is opened, since opening a device can already do something. */
 static int open_regular(struct elf_file *file, const char *path, char *reason)
 {
-	struct stat st;
-	int err;
+	struct stat status;
+	int fd = crumb_open_regular(path, &status, reason);
 
-	if (stat(path, &st))
-		return errno;
-	err = check_kind(&st, reason);
-	if (err)
-		return err;
-	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (file->fd < 0)
-		return errno;
-	if (fstat(file->fd, &st))
-		return errno;
-	file->size = (uint64_t)st.st_size;
-	return check_kind(&st, reason);
+	if (fd < 0)
+		return -fd;
+	file->fd = fd;
+	file->size = (uint64_t)status.st_size;
+	return file->size ? 0 : refuse(reason, ENOEXEC, "the file is empty");
 }
 
 static int read_at(const struct elf_file *file, void *to, size_t length, uint64_t offset)
@@ -132,7 +99,7 @@ static int check_identity(const struct elf_file *file, const unsigned char *iden
 		return refuse(reason, ENOEXEC, "it is a 32-bit binary; crumb takes 64-bit ones");
 	if (ident[EI_CLASS] != ELFCLASS64)
 		return refuse(reason, ENOEXEC, "its ELF class %u is unknown", ident[EI_CLASS]);
-	if (ident[EI_DATA] != BYTE_ORDER_HERE)
+	if (ident[EI_DATA] != ELFDATA2LSB)
 		return refuse(reason, ENOEXEC, "its byte order is another machine's");
 	if (ident[EI_VERSION] != EV_CURRENT)
 		return refuse(reason, ENOEXEC, "its ELF version %u is unknown", ident[EI_VERSION]);
@@ -278,13 +245,24 @@ int crumb_elf_open(struct elf_file *file, const char *path, char *reason)
 	return err;
 }
 
+int crumb_elf_leave(struct elf_file *file)
+{
+	int fd = file->fd;
+
+	if (fd < 0)
+		return 0;
+	if (file->elf)
+		elf_cntl(file->elf, ELF_C_FDDONE);
+	file->fd = -1;
+	return close(fd) ? errno : 0;
+}
+
 void crumb_elf_close(struct elf_file *file)
 {
+	crumb_elf_leave(file);
 	free(file->segments);
 	if (file->elf)
 		elf_end(file->elf);
-	if (file->fd >= 0)
-		close(file->fd);
 	memset(file, 0, sizeof(*file));
 	file->fd = -1;
 }

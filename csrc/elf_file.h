@@ -40,6 +40,12 @@ struct elf_bytes {
 int crumb_elf_open(struct elf_file *file, const char *path, char *reason);
 void crumb_elf_close(struct elf_file *file);
 
+/*
+ * Gives back the descriptor alone: what has been read stays, and what has not gives an error.
+ * 0 or an errno.
+ */
+int crumb_elf_leave(struct elf_file *file);
+
 /* The name of the one machine whose files are taken. */
 const char *crumb_elf_machine(void);
 

@@ -45,15 +45,16 @@ static void set_version(struct elf_symbols *symbols, unsigned index, const char 
 		symbols->versions[index] = (struct elf_version){ name, library };
 }
 
+/* `steps` is as many as fit beside one another: overlapping ones would take long. */
 static void read_definitions(struct elf_symbols *symbols, const struct elf_bytes *bytes,
 			     const struct elf_bytes *strings)
 {
-	uint64_t at = 0;
+	uint64_t at = 0, steps = bytes->size / sizeof(Elf64_Verdef);
 	Elf64_Verdef definition;
 	Elf64_Verdaux aux;
 	size_t length;
 
-	while (record(bytes, at, &definition, sizeof(definition))) {
+	while (steps-- && record(bytes, at, &definition, sizeof(definition))) {
 		if (!(definition.vd_flags & VER_FLG_BASE) &&
 		    record(bytes, at + definition.vd_aux, &aux, sizeof(aux)))
 			set_version(symbols, definition.vd_ndx,

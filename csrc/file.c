@@ -1,20 +1,54 @@
-/* file: reads a file whole, without being held up or misled by what lies at the path. */
+/* file: see file.h; and reads a file whole. */
+#include "file.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core.h"
 
+#define CLASS "crumb.File"
 #define FILE_LIMIT (64 << 20)
 
-static const char *not_regular(const struct stat *stat)
+static int check_kind(const struct stat *status, char *reason)
 {
-	if (S_ISDIR(stat->st_mode))
-		return "it is a directory";
-	if (S_ISREG(stat->st_mode))
-		return stat->st_size > FILE_LIMIT ? "it is larger than 64 MiB" : NULL;
-	return "it is not a regular file";
+	const char *kind = "it is not a regular file";
+
+	if (S_ISREG(status->st_mode))
+		return 0;
+	if (S_ISDIR(status->st_mode))
+		kind = "it is a directory";
+	else if (S_ISFIFO(status->st_mode))
+		kind = "it is a FIFO, not a file";
+	else if (S_ISSOCK(status->st_mode))
+		kind = "it is a socket, not a file";
+	else if (S_ISCHR(status->st_mode) || S_ISBLK(status->st_mode))
+		kind = "it is a device, not a file";
+	snprintf(reason, FILE_REASON, "%s", kind);
+	return S_ISDIR(status->st_mode) ? -EISDIR : -EINVAL;
+}
+
+/* Looked at before, since opening a device may do something; and after, since it may be another. */
+int crumb_open_regular(const char *path, struct stat *status, char *reason)
+{
+	int fd, err;
+
+	reason[0] = 0;
+	if (stat(path, status))
+		return -errno;
+	err = check_kind(status, reason);
+	if (err)
+		return err;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	err = fstat(fd, status) ? -errno : check_kind(status, reason);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
 }
 
 /* Reads up to `size` bytes of a file that may shrink meanwhile; -1 and errno on failure. */
@@ -46,41 +80,41 @@ static int file_release(struct handle *handle)
 	return close(((struct file *)handle)->fd) ? errno : 0;
 }
 
+static int fail(lua_State *L, int err, const char *path, const char *reason)
+{
+	if (!*reason)
+		return handle_fail(L, err, "read %s", path);
+	lua_pushnil(L);
+	lua_pushfstring(L, "read %s: %s", path, reason);
+	lua_pushinteger(L, err);
+	return 3;
+}
+
 /* core.read(path) -> bytes | nil, message, errno */
 int l_read(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
-	const char *reason;
+	size_t length;
+	const char *path = luaL_checklstring(L, 1, &length);
+	char reason[FILE_REASON];
 	struct file *file;
 	struct stat status;
 	luaL_Buffer buffer;
 	ssize_t got;
 
-	handle_class(L, "crumb.File", (const luaL_Reg[]){ { NULL, NULL } });
-	file = handle_new(L, "crumb.File", sizeof(*file), 0);
+	luaL_argcheck(L, length == strlen(path), 1, "the path holds a NUL");
+	handle_class(L, CLASS, (const luaL_Reg[]){ { NULL, NULL } });
+	file = handle_new(L, CLASS, sizeof(*file), 0);
 	lua_toclose(L, -1);
-	/* Looked at before, since opening a device may do something; and after, since it may be another. */
-	for (int opened = 0; opened < 2; opened++) {
-		if (opened) {
-			file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-			if (file->fd < 0)
-				return handle_fail(L, errno, "read %s", path);
-			file->handle.release = file_release;
-		}
-		if (opened ? fstat(file->fd, &status) : stat(path, &status))
-			return handle_fail(L, errno, "read %s", path);
-		reason = not_regular(&status);
-		if (!reason)
-			continue;
-		lua_pushnil(L);
-		lua_pushfstring(L, "read %s: %s", path, reason);
-		lua_pushinteger(L, EINVAL);
-		return 3;
-	}
+	file->fd = crumb_open_regular(path, &status, reason);
+	if (file->fd < 0)
+		return fail(L, -file->fd, path, reason);
+	file->handle.release = file_release;
+	if (status.st_size > FILE_LIMIT)
+		return fail(L, EFBIG, path, "it is larger than 64 MiB");
 	got = read_all(file->fd, luaL_buffinitsize(L, &buffer, (size_t)status.st_size + 1),
 		       (size_t)status.st_size);
 	if (got < 0)
-		return handle_fail(L, errno, "read %s", path);
+		return fail(L, errno, path, "");
 	luaL_pushresultsize(&buffer, (size_t)got);
 	return 1;
 }

@@ -160,5 +160,6 @@ int l_nearest(lua_State *L)
 		lua_pushstring(L, nearest.best[i].name);
 		lua_rawseti(L, -2, i + 1);
 	}
-	return 1;
+	nearest_push(L, &nearest);
+	return 2;
 }

@@ -32,7 +32,7 @@ void crumb_nearest_offer(struct nearest *nearest, const char *candidate);
 /* Pushes " (nearest: a, b)", or "" when nothing is near, and returns it. */
 const char *nearest_push(lua_State *L, const struct nearest *nearest);
 
-/* core.nearest(name, names) -> list of at most three of them */
+/* core.nearest(name, names) -> list of at most three of them, and nearest_push's text */
 int l_nearest(lua_State *L);
 
 #endif

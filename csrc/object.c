@@ -55,7 +55,7 @@ static int l_types_gc(lua_State *L)
 }
 
 /* Made before the object, so that its finalizer comes after those of all that uses it. */
-static struct types *push_types(lua_State *L)
+struct types *types_push(lua_State *L)
 {
 	struct types *types = lua_newuserdatauv(L, sizeof(*types), 0);
 
@@ -119,7 +119,7 @@ int l_object_open(lua_State *L)
 		lua_pushinteger(L, ENOEXEC);
 		return 3;
 	}
-	types = push_types(L);
+	types = types_push(L);
 	object = handle_new(L, OBJECT, sizeof(*object), 0);
 	object->types = types;
 	lua_insert(L, -2);

@@ -1,5 +1,5 @@
--- Fails when a function that C registers has no place in the type stub, lua/crumb/meta/core.lua,
--- or a public function of lua/crumb has no docstring.
+-- Fails when the type stub, lua/crumb/meta/core.lua, and the functions that C registers differ, or a
+-- public function of lua/crumb has no docstring.
 
 local function read(path)
 	local file <close> = assert(io.open(path))
@@ -21,10 +21,16 @@ local function report(...)
 end
 
 local stub <const> = read "lua/crumb/meta/core.lua"
+local registered <const> = { close = true, closed = true } -- csrc/handle.c gives every class these
 for _, path in ipairs(files "csrc/*.c") do
 	for name in read(path):gmatch '{%s*"([%w_]+)",%s*l_[%w_]+%s*}' do
+		registered[name] = true
 		if not stub:find("[.:]" .. name .. "%(") then report("%s: '%s' is not in the type stub", path, name) end
 	end
+end
+
+for name in stub:gmatch "\nfunction [%w_]+[.:]([%w_]+)%(" do
+	if not registered[name] then report("the type stub has '%s', which C does not register", name) end
 end
 
 -- Public are the functions of a module's table, and the methods that Lua gives to a class of C's.

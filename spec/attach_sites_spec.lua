@@ -159,7 +159,7 @@ for _, family in ipairs(with_multi(FAMILIES)) do
 		end)
 
 		with_object("takes the first of `either` that is there", function()
-			local link <close> = attach {
+			local _ <close> = attach {
 				either = { family.base .. ":nobody_wrote_this", family.base .. ":" .. second }, cookie = 9,
 			}
 			assert.same({ [9] = 5 }, fire())
@@ -173,7 +173,7 @@ for _, family in ipairs(with_multi(FAMILIES)) do
 		with_object("is attached and detached many times, and leaves nothing", function()
 			local open <const> = lab.descriptors()
 			for i = 1, 10 do
-				local link <close> = attach { family.base, symbols = { first, second }, cookie = { i, -i } }
+				local _ <close> = attach { family.base, symbols = { first, second }, cookie = { i, -i } }
 				assert.same({ [i] = 3, [-i] = 5 }, fire())
 			end
 			assert.equal(open, lab.descriptors())

@@ -806,8 +806,8 @@ describe("crumb.Btf", function()
 			assert.are.equal(errno, number)
 		end
 		refused("/nonexistent", "read the BTF of /nonexistent: No such file or directory", 2)
-		refused("/tmp", "read the BTF of /tmp: Is a directory", 21)
-		refused("/dev/null", "read the BTF of /dev/null: it is no ELF file and no BTF", 8)
+		refused("/tmp", "read the BTF of /tmp: it is a directory", 21)
+		refused("/dev/null", "read the BTF of /dev/null: it is a device, not a file", 22)
 		refused("/etc/passwd", "read the BTF of /etc/passwd: it is no ELF file and no BTF", 8)
 		refused({ bytes = "" }, "read the BTF of the bytes: it is no ELF file and no BTF", 8)
 		refused({ bytes = slurp "/bin/true", name = "true" },
@@ -833,7 +833,7 @@ describe("crumb.Btf", function()
 		local btf, why = core.btf(path)
 		os.remove(path)
 		assert.is_nil(btf)
-		assert.truthy(why:find("it is no ELF file", 1, true))
+		assert.truthy(why:find("it is a FIFO, not a file", 1, true), why)
 	end)
 
 	it("survives an object that is cut anywhere", function()
@@ -864,6 +864,30 @@ describe("crumb.Btf", function()
 		btf:close()
 		assert.is_true(btf:closed())
 		assert.has_error(function() btf:size "struct ids" end)
+	end)
+
+	it("keeps the types when a finalizer closes it in the middle", function()
+		local bytes = slurp(FIXTURE)
+		finally(function() collectgarbage "generational" collectgarbage "incremental" end)
+		local value = assert(core.btf { bytes = bytes }):decode("struct deep", ("\1"):rep(40))
+		for method, arguments in pairs {
+			type = { "struct deep" }, size = { "struct ids" }, encode = { "struct deep", value },
+			decode = { "struct deep", ("\1"):rep(40) },
+		} do
+			local closed = 0
+			for n = 1, 100 do
+				local btf = assert(core.btf { bytes = bytes })
+				collectgarbage()
+				setmetatable({}, { __gc = function() btf:close() end })
+				collectgarbage("incremental", 100, 100 + n, 2)
+				for _ = 1, 50 do
+					if btf:closed() then break end
+					assert.is_truthy(btf[method](btf, table.unpack(arguments)))
+				end
+				if btf:closed() then closed = closed + 1 end
+			end
+			assert.is_true(method == "size" or closed > 0, method)
+		end
 	end)
 
 	it("names the nearest type", function()
@@ -948,6 +972,11 @@ describe("nearest", function()
 		assert.are.same({}, core.nearest("abc", {}))
 	end)
 
+	it("says the same in words", function()
+		assert.are.equal(" (nearest: foo, fox)", select(2, core.nearest("fo", { "fox", "foo" })))
+		assert.are.equal("", select(2, core.nearest("abc", { "xyz" })))
+	end)
+
 	it("counts what begins with the name as near", function()
 		assert.are.same({ "vfs_read", "vfs_write", "vfs_rename_many" },
 			core.nearest("vfs_", { "vfs_rename_many", "vfs_write", "kfs", "vfs_read" }))
@@ -989,16 +1018,14 @@ describe("nearest", function()
 		end
 	end)
 
-	it("ranks a hundred thousand names soon", function()
+	it("ranks a hundred thousand names", function()
 		local names = {}
 		math.randomseed(3)
 		for i = 1, 100000 do
 			names[i] = ("module_%d_function_%d_%d"):format(i % 97, i, math.random(1 << 30))
 		end
 		names[77777] = "module_1_functoin_of_great_interest"
-		local begin = os.clock()
 		assert.are.equal(names[77777], core.nearest("module_1_function_of_great_interest", names)[1])
-		assert.is_true(os.clock() - begin < 1)
 	end)
 
 	it("takes long names, and refuses what is no list of strings", function()

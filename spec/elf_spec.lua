@@ -394,6 +394,43 @@ describe("crumb.Elf", function()
 			end
 		end)
 
+		it("keeps its memory when a finalizer closes it in the middle of a method", function()
+			local path = fixture "elf_pie"
+			finally(function() collectgarbage "generational" collectgarbage "incremental" end)
+			local function value(elf, name) return elf:find(name)[1].value end
+			local argument = { find = "elf_twin", offset = 0x1000, executable = 0x1000 }
+			local address <const> = (function()
+				local elf <close> = assert(core.elf(path))
+				return value(elf, "elf_one")
+			end)()
+			for _, method in ipairs { "find", "names", "usdt", "needed", "soname", "stripped", "is_go", "path", "machine",
+				"offset", "executable" } do
+				local closed = 0
+				for n = 1, 60 do
+					local elf = assert(core.elf(path))
+					assert.equal(address, value(elf, "elf_one"))
+					collectgarbage()
+					setmetatable({}, { __gc = function() elf:close() end })
+					collectgarbage("incremental", 100, 100 + n, 2)
+					for _ = 1, 50 do
+						if elf:closed() then break end
+						local found, message, errno = elf[method](elf, argument[method])
+						-- What has not been read yet is gone with the descriptor, and that is said.
+						if found == nil and method ~= "soname" then
+							assert.is_string(message)
+							assert.is_true(errno > 0)
+						end
+					end
+					if elf:closed() then closed = closed + 1 end
+					elf:close()
+				end
+				-- Those that allocate nothing are never interrupted.
+				if method == "find" or method == "names" or method == "usdt" then
+					assert.is_true(closed > 0, method)
+				end
+			end
+		end)
+
 		it("gives the path of the file that it has open, even if that is unlinked", function()
 			local elf <close> = assert(core.elf(spill(slurp(fixture "elf_pie"))))
 			local descriptor = elf:path():match "^/proc/self/fd/(%d+)$"
@@ -499,6 +536,24 @@ describe("crumb.Elf", function()
 				end
 			end
 		end)
+	end)
+
+	it("follows definitions of versions only as far as they can lie beside one another", function()
+		local bytes = slurp(fixture "libelf_versions.so")
+		local header = section(bytes, VERDEF)
+		local _, strings = linked(bytes, header)
+		local name = bytes:find("ELF_2.0\0", strings + 1, true) - 1 - strings
+		-- So many overlapping definitions, and then a true one of the version with number 2.
+		local function version_behind(count)
+			local chain = ("<I4"):pack(4):rep(count) .. ("<I4"):pack(20)
+				.. ("<I2I2I2I2I4I4I4I4I4"):pack(1, 0, 2, 1, 0, 20, 0, name, 0)
+			chain = chain .. ("\0"):rep(400)
+			local patched = patch(patch(bytes, header + SH_OFFSET, u64(#bytes)), header + SH_SIZE, u64(#chain))
+			local elf <close> = assert(core.elf(spill(patched .. chain)))
+			return elf:find("elf_single")[1].version
+		end
+		assert.equal("ELF_2.0", version_behind(10))
+		assert.is_nil(version_behind(1000))
 	end)
 
 	it("takes no longer for versions that overlap", function()

@@ -108,15 +108,21 @@ describe("names.binary", function()
 	before_each(function() before = descriptors() end)
 	after_each(function() assert.equal(before, descriptors()) end)
 
-	local function resolve(text, options)
-		return binary.resolve(target.parse(text), options)
+	-- The sites as text says them (for usdt: true), what a glob skipped, and the file's path.
+	local function resolve(text, options, exact)
+		local parsed <const> = target.parse(text)
+		parsed.exact = exact
+		local elf <close>, path <const>, failed <const> = binary.open(parsed, options)
+		if not elf then return nil, path, failed end
+		local sites <const>, skipped <const>, errno <const> =
+			binary[parsed.kind == "usdt" and "has_usdt" or "sites"](parsed, elf)
+		if not sites then return nil, skipped, errno end
+		return sites, skipped, path
 	end
 
-	-- The sites as text, the file closed again.
 	local function sites(text, options)
-		local result = assert(resolve(text, options))
-		result.elf:close()
-		return result.sites, result.skipped, result
+		local found <const>, skipped <const>, path <const> = resolve(text, options)
+		return assert(found, skipped), skipped, path
 	end
 
 	local function fails(text, message, errno, options)
@@ -144,13 +150,11 @@ describe("names.binary", function()
 		end)
 	end
 
-	it("gives the file, still open, and its path", function()
+	it("gives the file open, and its path", function()
 		local path = fixture "elf_pie"
-		local result = assert(resolve("uprobe:" .. path .. ":elf_one"))
-		assert.equal(path, result.path)
-		assert.truthy(result.elf:path():find "^/proc/self/fd/%d+$")
-		assert.is_false(result.elf:closed())
-		result.elf:close()
+		local elf <close>, found = binary.open(target.parse("uprobe:" .. path .. ":elf_one"))
+		assert.equal(path, found)
+		assert.truthy(elf:path():find "^/proc/self/fd/%d+$")
 	end)
 
 	it("takes a path that is relative", function()
@@ -165,6 +169,20 @@ describe("names.binary", function()
 		assert.equal("a::b(int)", sites("uprobe:" .. path .. ":a::b(int)")[1].symbol)
 		assert.equal("operator+", sites("uprobe:" .. path .. ":operator+")[1].symbol)
 		assert.equal("operator+", sites("uprobe:" .. path .. ":operator++1")[1].symbol)
+	end)
+
+	it("takes no glob for what is to be an exact name", function()
+		local path = fixture "elf_pie"
+		for name, found in pairs { ["elf_*"] = false, ["elf_on?"] = false, elf_one = true, ["main.(*S).f"] = true } do
+			local places, why, errno = resolve("uprobe:" .. path .. ":" .. name, nil, true)
+			if found then
+				assert.same({ name }, places[1].names)
+			else
+				assert.is_nil(places)
+				assert.truthy(why:find(("no symbol '%s'"):format(name), 1, true), why)
+				assert.equal(2, errno)
+			end
+		end
 	end)
 
 	it("makes sites of a glob unique by offset, in its order, with all their names", function()
@@ -282,11 +300,11 @@ describe("names.binary", function()
 
 	it("checks that a USDT probe exists", function()
 		local path = fixture "elf_pie"
-		assert.same({}, sites("usdt:" .. path .. ":elf_provider:second"))
+		assert.is_true(sites("usdt:" .. path .. ":elf_provider:second"))
 		fails("usdt:" .. path .. ":elf_provider:secund",
 			"no USDT probe 'elf_provider:secund' (nearest: elf_provider:second", 2)
 		fails("usdt:" .. path .. ":x:y",
-			"no USDT probe 'x:y' (nearest: elf_provider:first, elf_provider:second, other:first)", 2)
+			"no USDT probe 'x:y'; there are elf_provider:first, elf_provider:second, other:first", 2)
 		fails("usdt:" .. fixture "libelf_versions.so" .. ":x:y", "the file has no USDT probes", 2)
 	end)
 
@@ -297,31 +315,20 @@ describe("names.binary", function()
 		fails("usdt:/dev/null:p:n", "it is a device, not a file", 22)
 	end)
 
-	it("closes the file at once when it fails", function()
-		local path = fixture "elf_pie"
-		collectgarbage "stop"
-		finally(function() collectgarbage "restart" end)
-		local open = #core.directory "/proc/self/fd"
-		for _, symbol in ipairs { "nothing", "elf_twin", "elf_fast", "0x0", "puts" } do
-			assert.is_nil((resolve("uprobe:" .. path .. ":" .. symbol)))
-		end
-		assert.equal(open, #core.directory "/proc/self/fd")
-	end)
-
 	it("takes `exe` of a process", function()
 		local pid = pid_of_self()
-		local _, _, result = sites("uprobe:exe:*", { pid = pid })
-		assert.equal(("/proc/%d/exe"):format(pid), result.path)
+		local _, _, path = sites("uprobe:exe:*", { pid = pid })
+		assert.equal(("/proc/%d/exe"):format(pid), path)
 		fails("uprobe:exe:main", "'exe' is the program of a process: give its pid", 22)
 		fails("uprobe:exe:main", "open /proc/4194305/exe: No such file or directory", 2, { pid = 4194305 })
 	end)
 
 	it("takes a library as a process has it mapped", function()
 		local pid = pid_of_self()
-		local _, _, result = sites("uprobe:libelf:elf_begin", { pid = pid })
-		assert.truthy(result.path:find("^/proc/" .. pid .. "/root/.*/libelf[^/]*$"), result.path)
-		_, _, result = sites("uprobe:libelf.so.1:elf_begin", { pid = pid })
-		assert.truthy(result.path:find("^/proc/" .. pid .. "/root/.*/libelf[^/]*$"), result.path)
+		local _, _, path = sites("uprobe:libelf:elf_begin", { pid = pid })
+		assert.truthy(path:find("^/proc/" .. pid .. "/root/.*/libelf[^/]*$"), path)
+		_, _, path = sites("uprobe:libelf.so.1:elf_begin", { pid = pid })
+		assert.truthy(path:find("^/proc/" .. pid .. "/root/.*/libelf[^/]*$"), path)
 		fails("uprobe:libnothing:f", ("process %d has no library 'libnothing' mapped: give its path"):format(pid), 2,
 			{ pid = pid })
 		fails("uprobe:libc:f", "there is no process 4194305", 3, { pid = 4194305 })
@@ -582,6 +589,17 @@ ffffffffc0003000 t in_both	[two]
 		fails("kprobe:zz*", "no kernel function matches 'zz*'", 2)
 		fails("kprobe:only_c*", "of 1 functions that match 'only_c*' none can be probed (only_cold.cold: it is notrace, "
 			.. "or assembly: ftrace does not reach it)", 95)
+	end)
+
+	it("takes no glob for what is to be an exact name", function()
+		for _, text in ipairs { "kprobe:vfs_*", "fentry:vfs_rea?" } do
+			local parsed = target.parse(text)
+			parsed.exact = true
+			local result, why, errno = reader:resolve(parsed)
+			assert.is_nil(result)
+			assert.truthy(why:find(("no kernel function '%s'"):format(parsed.symbol), 1, true), why)
+			assert.equal(2, errno)
+		end
 	end)
 
 	it("works where addresses are hidden", function()

@@ -37,10 +37,9 @@ local function names_of(list)
 end
 
 local function no_such(what, name, names)
-	local near <const> = core.nearest(tostring(name), names)
+	local _ <const>, near <const> = core.nearest(tostring(name), names)
 	return ("no %s '%s'%s"):format(what, tostring(name),
-		near[1] and (" (nearest: %s)"):format(table.concat(near, ", "))
-		or names[1] and (" (there are: %s)"):format(table.concat(names, ", ")) or " (there are none)")
+		near ~= "" and near or names[1] and (" (there are: %s)"):format(table.concat(names, ", ")) or " (there are none)")
 end
 
 -- programs and maps: plain tables that tell what is near when a name is wrong.

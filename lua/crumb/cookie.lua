@@ -48,9 +48,8 @@ local function check_all_used(by_name, used, sites)
 	end
 	for name in pairs(by_name) do
 		if not used[name] then
-			local near <const> = core.nearest(tostring(name), names)
-			error(("cookie: no site is named '%s'%s"):format(name,
-				near[1] and (" (nearest: %s)"):format(table.concat(near, ", ")) or ""), 0)
+			local _ <const>, near <const> = core.nearest(tostring(name), names)
+			error(("cookie: no site is named '%s'%s"):format(name, near), 0)
 		end
 	end
 end

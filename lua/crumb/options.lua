@@ -34,10 +34,9 @@ function options.check(what, given, known)
 		if type(name) == "string" then
 			local wanted <const> = known[name]
 			if not wanted then
-				local near <const> = core.nearest(name, keys_of(known))
-				error(("%s: no option '%s' (%s)"):format(what, name,
-					near[1] and "nearest: " .. table.concat(near, ", ")
-					or "there are " .. table.concat(keys_of(known), ", ")), 3)
+				local _ <const>, near <const> = core.nearest(name, keys_of(known))
+				error(("%s: no option '%s'%s"):format(what, name,
+					near ~= "" and near or (" (there are %s)"):format(table.concat(keys_of(known), ", "))), 3)
 			elseif not is_a(value, wanted) then
 				error(("%s: option '%s': expected %s, got %s"):format(what, name,
 					wanted:gsub("|", " or "), type(value)), 3)

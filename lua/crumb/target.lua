@@ -22,8 +22,7 @@ local target = {}
 ---@field config integer? of software and hardware: the event's number in perf_event_attr
 ---@field period integer? of software and hardware: one sample in so many events
 ---@field returns boolean? of syscall, from SEC("kretsyscall/NAME")
----@field multi boolean? from a section whose program needs a multi link
----@field session boolean? from a section whose program needs a session link
+---@field exact boolean? the symbol is a name and no glob, whatever is in it
 
 local FORMS <const> = {
 	kprobe = "kprobe:FUNCTION[+OFFSET]",
@@ -79,8 +78,7 @@ end
 local KINDS <const> = sorted_keys(FORMS)
 
 local function nearest(name, list)
-	local found <const> = core.nearest(name, list)
-	return #found > 0 and (" (nearest: %s)"):format(table.concat(found, ", ")) or ""
+	return (select(2, core.nearest(name, list)))
 end
 
 -- What is shown of a text that may hold anything.
@@ -261,23 +259,21 @@ function target.parse(text)
 	return result
 end
 
--- libbpf's section words: our kind, and what else the section says.
+-- libbpf's section words, and our kinds.
 local SECTIONS <const> = {
-	kprobe = { "kprobe" }, kretprobe = { "kretprobe" },
-	["kprobe.multi"] = { "kprobe", "multi" }, ["kretprobe.multi"] = { "kretprobe", "multi" },
-	["kprobe.session"] = { "kprobe", "session" },
-	uprobe = { "uprobe" }, uretprobe = { "uretprobe" },
-	["uprobe.s"] = { "uprobe" }, ["uretprobe.s"] = { "uretprobe" },
-	["uprobe.multi"] = { "uprobe", "multi" }, ["uretprobe.multi"] = { "uretprobe", "multi" },
-	["uprobe.multi.s"] = { "uprobe", "multi" }, ["uretprobe.multi.s"] = { "uretprobe", "multi" },
-	["uprobe.session"] = { "uprobe", "session" }, ["uprobe.session.s"] = { "uprobe", "session" },
-	usdt = { "usdt" }, ["usdt.s"] = { "usdt" },
-	ksyscall = { "syscall" }, kretsyscall = { "syscall", "returns" },
-	tp = { "tracepoint" }, tracepoint = { "tracepoint" },
-	raw_tp = { "rawtracepoint" }, raw_tracepoint = { "rawtracepoint" },
-	["raw_tp.w"] = { "rawtracepoint" }, ["raw_tracepoint.w"] = { "rawtracepoint" },
-	tp_btf = { "tp_btf" },
-	fentry = { "fentry" }, ["fentry.s"] = { "fentry" }, fexit = { "fexit" }, ["fexit.s"] = { "fexit" },
+	kprobe = "kprobe", kretprobe = "kretprobe",
+	["kprobe.multi"] = "kprobe", ["kretprobe.multi"] = "kretprobe", ["kprobe.session"] = "kprobe",
+	uprobe = "uprobe", uretprobe = "uretprobe", ["uprobe.s"] = "uprobe", ["uretprobe.s"] = "uretprobe",
+	["uprobe.multi"] = "uprobe", ["uretprobe.multi"] = "uretprobe",
+	["uprobe.multi.s"] = "uprobe", ["uretprobe.multi.s"] = "uretprobe",
+	["uprobe.session"] = "uprobe", ["uprobe.session.s"] = "uprobe",
+	usdt = "usdt", ["usdt.s"] = "usdt",
+	ksyscall = "syscall", kretsyscall = "syscall",
+	tp = "tracepoint", tracepoint = "tracepoint",
+	raw_tp = "rawtracepoint", raw_tracepoint = "rawtracepoint",
+	["raw_tp.w"] = "rawtracepoint", ["raw_tracepoint.w"] = "rawtracepoint",
+	tp_btf = "tp_btf",
+	fentry = "fentry", ["fentry.s"] = "fentry", fexit = "fexit", ["fexit.s"] = "fexit",
 }
 
 --- The target that a libbpf section name holds, such as `SEC("kprobe/do_unlinkat")`.
@@ -287,16 +283,15 @@ local SECTIONS <const> = {
 ---@return string? reason
 function target.from_section(section)
 	local word <const>, rest = section:match("^%??([^/]*)/(.+)$")
-	local known <const> = word and SECTIONS[word]
-	if not known then return nil end
-	local kind <const>, flag <const> = known[1], known[2]
+	local kind <const> = word and SECTIONS[word]
+	if not kind then return nil end
 	if kind == "tracepoint" then rest = rest:gsub("/", ":", 1) end
 	local text <const> = kind .. ":" .. rest
 	-- A uprobe's section may name only the binary, its function being given when it is attached.
 	if (kind == "uprobe" or kind == "uretprobe") and not rest:find(":", 1, true) then return nil end
 	local result <const>, why <const> = parse_as(kind, rest, text)
 	if not result then return nil, ("section %s: %s; the form is %s"):format(quote(section), why, FORMS[kind]) end
-	if flag then result[flag] = true end
+	if word == "kretsyscall" then result.returns = true end
 	return result
 end
 

@@ -193,9 +193,9 @@ end
 local function named_targets(text, given)
 	local list <const> = {}
 	for i, name in ipairs(given.symbols or given.offsets) do
-		if given.symbols and type(name) ~= "string" then misuse("symbols[%d]: expected a name, got %s", i, type(name)) end
-		local bits <const>, why <const> = given.symbols and 0 or core.integer(name)
-		if not bits then misuse("offsets[%d]: %s (got %s)", i, why, tostring(name)) end
+		local fits, why = type(name) == "string", "expected a name"
+		if given.offsets then fits, why = core.integer(name) end
+		if not fits then misuse("%s[%d]: %s, got %s", given.symbols and "symbols" or "offsets", i, why, tostring(name)) end
 		local one <const> = parse(("%s:%s"):format(text, given.symbols and "x" or ("%#x"):format(name)))
 		if given.symbols then one.symbol, one.text = name, text .. ":" .. name end
 		list[i] = one
@@ -334,7 +334,8 @@ end
 --- Options: `cookie` (an integer, a list, a table symbol -> integer, or function(site, i)), `pid`, `symbols` (exact names
 --- behind a target such as "uprobe:/bin/app" or "kprobe"), `offsets`, `either` (targets, the first that is there), `only`,
 --- `missing` ("skip": go on without names that are not there, and list them in `link.skipped`).
---- Errors: nil, message, errno when the kernel, the files or the names refuse, and then nothing is attached; raises for wrong use.
+--- Errors: nil, message, errno when the kernel, the files or the names refuse, and then nothing is attached; raises
+--- for wrong use.
 ---@param given table?
 ---@return crumb.Link?, string?, integer?
 function Program:attach(given)

@@ -71,7 +71,7 @@ end
 local function of_usdt(found, target, given, opened)
 	local file <const>, refused <const>, number <const> = open(opened, target, given)
 	if not file then return nil, refused, number end
-	local there <const>, message <const>, errno <const> = binary.sites(target, file.elf)
+	local there <const>, message <const>, errno <const> = binary.has_usdt(target, file.elf)
 	if not there then return nil, message, errno end
 	return add(found, {
 		symbol = target.provider .. ":" .. target.name, path = file.elf:path(),
@@ -169,8 +169,7 @@ function sites.near_tracepoint(name)
 	local all <const> = tracepoint.resolve("*", "*")
 	local names <const> = {}
 	for i, site in ipairs(all and all.sites or {}) do names[i] = site.name end
-	local near <const> = core.nearest(name, names)
-	return near[1] and (" (nearest: %s)"):format(table.concat(near, ", ")) or ""
+	return (select(2, core.nearest(name, names)))
 end
 
 return sites

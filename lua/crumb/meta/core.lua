@@ -24,10 +24,10 @@ function Handle:closed() end
 ---@field globals table<string, any> read and written by the variable's name
 local Object = {}
 
---- Creates the maps and loads the programs.
+--- Creates the maps and loads the programs; Object:load is made on it.
 --- Errors: the end of the verifier's log is in the message.
 ---@return crumb.Object?, string?, integer?
-function Object:load() end
+function Object:raw_load() end
 
 ---@return boolean
 function Object:loaded() end
@@ -46,7 +46,7 @@ function Object:global_names() end
 ---@field name string
 ---@field type string libbpf's word, such as "kprobe"
 ---@field section string
----@field attach_type string
+---@field attach_type string?
 local Program = {}
 
 ---@return integer
@@ -95,13 +95,11 @@ function Map:update(key, value, flags) end
 ---@return string?, integer?
 function Map:delete(key) end
 
----@return any key nil alone: there is none after it
----@return string?, integer?
-function Map:next_key(key) end
-
---- The key as the kernel sees it.
----@return string
-function Map:key_bytes(key) end
+--- Each key once, however the map changes meanwhile.
+---@return any[]? keys
+---@return string[] raw the same, as the kernel sees them
+---@return integer? errno
+function Map:keys() end
 
 ---@param count integer at most so many
 ---@param position string? from the call before
@@ -140,7 +138,7 @@ function Map:set_max_entries(count) end
 ---@field mechanism string
 local Link = {}
 
----@return integer
+---@return integer?, string?, integer?
 function Link:fd(part) end
 
 ---@return table?, string?, integer?
@@ -150,8 +148,11 @@ function Link:raw_info(part) end
 function Link:pin_part(part, path) end
 
 --- Each of these adds one kernel link. Errors: nil, why, errno; the caller says what was attempted.
+---@param name string? nil: offset is an address
 ---@return true?, string?, integer?
 function Link:attach_kprobe(name, offset, cookie, returns) end
+
+---@param names string[]|integer[] functions, or their addresses
 function Link:attach_kprobe_multi(names, cookies, returns) end
 function Link:attach_ksyscall(name, cookie, returns) end
 function Link:attach_uprobe(path, offset, cookie, returns, pid, semaphore) end
@@ -161,7 +162,6 @@ function Link:attach_tracepoint(category, name, cookie) end
 function Link:attach_raw_tracepoint(name, cookie) end
 function Link:attach_trace(cookie) end
 function Link:attach_perf_event(type, config, period, is_frequency, cpu, cookie, pid) end
-function Link:attach_section() end
 
 ---@class crumb.Ring: crumb.Handle
 ---@field maps crumb.Map[]
@@ -288,7 +288,7 @@ function core.interrupt() end
 ---@return boolean
 function core.interrupted() end
 
----@param what { type: string, name: string?, key_size: integer, value_size: integer, max_entries: integer }
+---@param what { type: string, name: string?, key_size: integer, value_size: integer, max_entries: integer, flags: integer?, inner: crumb.Map? }
 ---@return crumb.Map?, string?, integer?
 function core.map(what) end
 
@@ -299,14 +299,18 @@ function core.methods(class) end
 
 ---@param list string[]
 ---@return string[] nearest up to 3
+---@return string text " (nearest: a, b)", or ""
+---@return string text " (nearest: a, b)", or ""
 function core.nearest(name, list) end
 
 --- Units: nanoseconds of CLOCK_MONOTONIC
 ---@return integer
 function core.now() end
 
+---@param name string an identifier
+---@param path string? what errors call it
 ---@return crumb.Object?, string?, integer?
-function core.object(bytes, name) end
+function core.object(bytes, name, path) end
 
 ---@return crumb.Link?, string?, integer?
 function core.pinned_link(path) end

@@ -20,18 +20,8 @@ local LISTED <const> = 8
 ---@field size integer? bytes in the function; 0 when the file does not say
 ---@field delta integer bytes after the symbol's start
 
----@class crumb.BinarySites
----@field elf userdata crumb.Elf: keep it open until the link is made, then close it
----@field path string the file, as it was found
----@field sites crumb.BinarySite[]
----@field skipped { symbol: string, reason: string }[]? what a glob matched and cannot be probed
-
 local function fail(target, err, format, ...)
 	return nil, target.text .. ": " .. format:format(...), err
-end
-
-local function near_text(names)
-	return #names > 0 and (" (nearest: %s)"):format(table.concat(names, ", ")) or ""
 end
 
 -- "foo@VER" and "foo@@VER"; a name may begin with "@".
@@ -87,7 +77,8 @@ local function unknown(target, elf, name)
 		stripped = ("; the file is stripped, so it names only what it exports: an offset works, %s:%s:0xOFFSET")
 			:format(target.kind, target.path)
 	end
-	return fail(target, ENOENT, "no symbol '%s'%s%s", name, near_text(core.nearest(name, names)), stripped)
+	local _ <const>, near <const> = core.nearest(name, names)
+	return fail(target, ENOENT, "no symbol '%s'%s%s", name, near, stripped)
 end
 
 local function wrong_version(target, symbols, name)
@@ -222,11 +213,6 @@ local function glob_sites(target, elf, names)
 end
 
 local function function_sites(target, elf)
-	if target.kind == "uretprobe" and elf:is_go() then
-		return fail(target, EOPNOTSUPP,
-			"a uretprobe breaks Go programs: their stacks move, and the return address with them")
-	end
-	if not target.symbol then return raw_sites(target, elf) end
 	local name, version, default = target.symbol, nil, nil
 	local all, message <const>, err <const> = elf:find(name)
 	if not all then return fail(target, err, "%s", message) end
@@ -234,42 +220,58 @@ local function function_sites(target, elf)
 		name, version, default = split_version(target.symbol)
 		if version then all = elf:find(name) end
 	end
-	if #all == 0 and glob.is(target.symbol) then
+	if #all == 0 and not target.exact and glob.is(target.symbol) then
 		if target.offset ~= 0 then return fail(target, EINVAL, "an offset goes with one name, not with a glob") end
 		return glob_sites(target, elf, elf:names())
 	end
 	return exact_sites(target, elf, all, name, version, default)
 end
 
--- libbpf attaches these; what it cannot say is which names there are.
-local function usdt_sites(target, elf)
+--- Whether a file has the probe that a usdt target names; libbpf finds its places itself.
+---@param target crumb.Target
+---@param elf userdata crumb.Elf
+---@return true?
+---@return string? message
+---@return integer? errno ENOENT no such probe
+function binary.has_usdt(target, elf)
 	local probes <const>, message <const>, err <const> = elf:usdt()
 	if not probes then return fail(target, err, "%s", message) end
 	local wanted <const> = target.provider .. ":" .. target.name
 	for _, probe in ipairs(probes) do
-		if probe == wanted then return {} end
+		if probe == wanted then return true end
 	end
 	if #probes == 0 then return fail(target, ENOENT, "the file has no USDT probes") end
-	local near = core.nearest(wanted, probes)
-	if #near == 0 then near = { table.unpack(probes, 1, 3) } end
-	return fail(target, ENOENT, "no USDT probe '%s'%s", wanted, near_text(near))
+	local _ <const>, near <const> = core.nearest(wanted, probes)
+	if near ~= "" then return fail(target, ENOENT, "no USDT probe '%s'%s", wanted, near) end
+	return fail(target, ENOENT, "no USDT probe '%s'; there are %s%s", wanted,
+		table.concat(probes, ", ", 1, math.min(#probes, LISTED)),
+		#probes > LISTED and (" and %d more"):format(#probes - LISTED) or "")
 end
 
---- The sites that a target means in a file that is open already.
+--- The places that a uprobe or uretprobe target means in a file that is open already.
+--- Shape: sites are unique by offset, in its order; `skipped` is what a glob matched and cannot be probed
+--- Errors: nil, message, errno: ENOENT no such symbol or version, ENOTUNIQ several functions of that name,
+--- EINVAL an offset outside, EOPNOTSUPP an IFUNC or a uretprobe on Go.
+--- Source: the file's .dynsym, .symtab, .gnu.version* and program headers
 ---@param target crumb.Target
 ---@param elf userdata crumb.Elf
 ---@return crumb.BinarySite[]? sites
----@return table|string|nil skipped or the message
+---@return { symbol: string, reason: string }[]|string|nil skipped or the message
 ---@return integer? errno
 function binary.sites(target, elf)
-	if target.kind == "usdt" then return usdt_sites(target, elf) end
+	if target.kind == "uretprobe" and elf:is_go() then
+		return fail(target, EOPNOTSUPP,
+			"a uretprobe breaks Go programs: their stacks move, and the return address with them")
+	end
+	if not target.symbol then return raw_sites(target, elf) end
 	return function_sites(target, elf)
 end
 
 --- Opens the file that a target names.
+--- Errors: nil, message, errno: ENOENT no such file, ENOEXEC no ELF file for this machine.
 ---@param target crumb.Target
----@param options { pid: integer? }?
----@return userdata? elf
+---@param options { pid: integer? }? the process whose libraries and `exe` are meant
+---@return userdata? elf which is kept open until the link is made
 ---@return string path_or_message
 ---@return integer? errno
 function binary.open(target, options)
@@ -278,27 +280,6 @@ function binary.open(target, options)
 	local elf <const>, message <const>, failed <const> = core.elf(path)
 	if not elf then return fail(target, failed, "%s", message) end
 	return elf, path
-end
-
---- The places that a uprobe or uretprobe target means; for usdt, none, but that the probe exists.
---- Shape: sites are unique by offset, in its order
---- Errors: nil, message, errno: ENOENT no such file, symbol or version, ENOTUNIQ several functions of that name,
---- EINVAL an offset outside, EOPNOTSUPP an IFUNC or a uretprobe on Go, ENOEXEC no ELF file for this machine.
---- Source: the file's .dynsym, .symtab, .gnu.version*, .note.stapsdt and program headers
----@param target crumb.Target
----@param options { pid: integer? }? the process whose libraries and `exe` are meant
----@return crumb.BinarySites?
----@return string? message
----@return integer? errno
-function binary.resolve(target, options)
-	local elf <const>, path <const>, failed <const> = binary.open(target, options)
-	if not elf then return nil, path, failed end
-	local sites <const>, skipped <const>, err <const> = binary.sites(target, elf)
-	if not sites then
-		elf:close()
-		return nil, skipped, err
-	end
-	return { elf = elf, path = path, sites = sites, skipped = skipped }
 end
 
 return binary

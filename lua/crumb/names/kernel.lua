@@ -206,9 +206,9 @@ function Reader:missing(target)
 		return fail(target, EOPNOTSUPP, "'%s' exists, but cannot be probed: it is inlined (only %s is left)",
 			symbol, table.concat(variants, ", "))
 	end
-	local near <const> = core.nearest(symbol, self:names())
+	local _ <const>, near <const> = core.nearest(symbol, self:names())
 	return fail(target, ENOENT, "no kernel function '%s'%s; it may be inlined or in a module that is not loaded",
-		symbol, #near > 0 and (" (nearest: %s)"):format(table.concat(near, ", ")) or "")
+		symbol, near)
 end
 
 -- How long a function can be: the way to the next symbol. nil when addresses are hidden.
@@ -311,7 +311,7 @@ function Reader:resolve(target)
 	local text <const>, message <const>, err <const> = self:symbols()
 	if not text then return fail(target, err, "the kernel's symbols cannot be read: %s", message) end
 	if target.address then return self:at_address(target) end
-	if glob.is(target.symbol) then return self:matching(target) end
+	if not target.exact and glob.is(target.symbol) then return self:matching(target) end
 	return self:exact(target)
 end
 

@@ -15,7 +15,7 @@ local HEADER <const>, ENTRY <const> = 48, 24
 
 -- What glibc's ldconfig writes beside each 64-bit library of these machines.
 local CACHE_FLAGS <const> = {
-	x86_64 = 0x0303, aarch64 = 0x0a03, riscv = 0x1003, s390x = 0x0403, ppc64 = 0x0503, loongarch = 0x1203,
+	x86_64 = 0x0303, aarch64 = 0x0a03, riscv = 0x1003, ppc64 = 0x0503, loongarch = 0x1203,
 }
 
 -- The string at an offset of the cache; nil when it does not end within.
@@ -107,9 +107,8 @@ function library.in_cache(name, cache)
 	end
 	local names <const> = {}
 	for _, entry in ipairs(list) do names[#names + 1] = entry.soname:match("^(.-)%.so") end
-	local near <const> = core.nearest(name, names)
-	return nil, ("no library '%s' in %s%s; a program is given by its path"):format(name, cache,
-		#near > 0 and (" (nearest: %s)"):format(near[1]) or ""), ENOENT
+	local _ <const>, near <const> = core.nearest(name, names)
+	return nil, ("no library '%s' in %s%s; a program is given by its path"):format(name, cache, near), ENOENT
 end
 
 -- Each file that a process has mapped, once.

@@ -69,8 +69,7 @@ function Reader:named(category, name)
 end
 
 local function nearest(name, list)
-	local near <const> = core.nearest(name, list)
-	return #near > 0 and (" (nearest: %s)"):format(table.concat(near, ", ")) or ""
+	return (select(2, core.nearest(name, list)))
 end
 
 -- What of the list the word means: itself, or what it matches.
