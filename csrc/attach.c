@@ -17,8 +17,11 @@
 #include "log.h"
 #include "uapi.h"
 
-/* The link at 1, ready to take one more part. */
-static struct link *check_link(lua_State *L)
+/*
+ * The link at 1, ready to take one more part.  It is asked for last: what allocates before may run
+ * a finalizer that closes it.
+ */
+static struct link *ready_link(lua_State *L)
 {
 	struct link *link = handle_check(L, 1, LINK);
 	int err;
@@ -54,27 +57,29 @@ static int finish(lua_State *L, struct link *link, struct bpf_link *kernel_link)
 /* link:attach_kprobe(function, offset, cookie, returns); without a function, `offset` is an address */
 static int l_attach_kprobe(lua_State *L)
 {
-	struct link *link = check_link(L);
-	const char *function = luaL_optstring(L, 2, NULL);
+	struct link *link;
+	const char *function = lua_isnil(L, 2) ? NULL : handle_check_text(L, 2);
 	LIBBPF_OPTS(bpf_kprobe_opts, options,
 		.offset = (size_t)luaL_checkinteger(L, 3),
 		.bpf_cookie = check_cookie(L, 4),
 		.retprobe = lua_toboolean(L, 5),
 	);
 
+	link = ready_link(L);
 	return finish(L, link, bpf_program__attach_kprobe_opts(link->program, function, &options));
 }
 
 /* link:attach_ksyscall(name, cookie, returns) */
 static int l_attach_ksyscall(lua_State *L)
 {
-	struct link *link = check_link(L);
-	const char *name = luaL_checkstring(L, 2);
+	struct link *link;
+	const char *name = handle_check_text(L, 2);
 	LIBBPF_OPTS(bpf_ksyscall_opts, options,
 		.bpf_cookie = check_cookie(L, 3),
 		.retprobe = lua_toboolean(L, 4),
 	);
 
+	link = ready_link(L);
 	return finish(L, link, bpf_program__attach_ksyscall(link->program, name, &options));
 }
 
@@ -130,7 +135,7 @@ static const char **check_names(lua_State *L, int arg, size_t *count)
 /* link:attach_kprobe_multi(functions or addresses, cookies, returns) */
 static int l_attach_kprobe_multi(lua_State *L)
 {
-	struct link *link = check_link(L);
+	struct link *link;
 	LIBBPF_OPTS(bpf_kprobe_multi_opts, options, .retprobe = lua_toboolean(L, 4));
 	bool named;
 
@@ -142,6 +147,7 @@ static int l_attach_kprobe_multi(lua_State *L)
 	else
 		options.addrs = (const unsigned long *)check_integers(L, 2, &options.cnt);
 	options.cookies = check_cookies(L, 3, options.cnt);
+	link = ready_link(L);
 	return finish(L, link,
 		      bpf_program__attach_kprobe_multi_opts(link->program, NULL, &options));
 }
@@ -149,8 +155,8 @@ static int l_attach_kprobe_multi(lua_State *L)
 /* link:attach_uprobe(path, offset, cookie, returns, pid, semaphore) */
 static int l_attach_uprobe(lua_State *L)
 {
-	struct link *link = check_link(L);
-	const char *path = luaL_checkstring(L, 2);
+	struct link *link;
+	const char *path = handle_check_text(L, 2);
 	size_t offset = (size_t)luaL_checkinteger(L, 3);
 	LIBBPF_OPTS(bpf_uprobe_opts, options,
 		.bpf_cookie = check_cookie(L, 4),
@@ -158,6 +164,7 @@ static int l_attach_uprobe(lua_State *L)
 		.ref_ctr_offset = (size_t)luaL_optinteger(L, 7, 0),
 	);
 
+	link = ready_link(L);
 	return finish(L, link,
 		      bpf_program__attach_uprobe_opts(link->program,
 						      (pid_t)luaL_optinteger(L, 6, -1), path,
@@ -167,8 +174,8 @@ static int l_attach_uprobe(lua_State *L)
 /* link:attach_uprobe_multi(path, offsets, cookies, returns, pid) */
 static int l_attach_uprobe_multi(lua_State *L)
 {
-	struct link *link = check_link(L);
-	const char *path = luaL_checkstring(L, 2);
+	struct link *link;
+	const char *path = handle_check_text(L, 2);
 	size_t count;
 	const __u64 *offsets = check_integers(L, 3, &count);
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, options,
@@ -178,6 +185,7 @@ static int l_attach_uprobe_multi(lua_State *L)
 		.retprobe = lua_toboolean(L, 5),
 	);
 
+	link = ready_link(L);
 	return finish(L, link,
 		      bpf_program__attach_uprobe_multi(link->program,
 						       (pid_t)luaL_optinteger(L, 6, -1), path,
@@ -187,15 +195,16 @@ static int l_attach_uprobe_multi(lua_State *L)
 /* link:attach_usdt(path, provider, name, cookie, pid) */
 static int l_attach_usdt(lua_State *L)
 {
-	struct link *link = check_link(L);
-	const char *path = luaL_checkstring(L, 2);
-	const char *provider = luaL_checkstring(L, 3);
-	const char *name = luaL_checkstring(L, 4);
+	struct link *link;
+	const char *path = handle_check_text(L, 2);
+	const char *provider = handle_check_text(L, 3);
+	const char *name = handle_check_text(L, 4);
 	LIBBPF_OPTS(bpf_usdt_opts, options, .usdt_cookie = check_cookie(L, 5));
-	struct bpf_link *libbpf_link = bpf_program__attach_usdt(link->program,
-								(pid_t)luaL_optinteger(L, 6, -1),
-								path, provider, name, &options);
+	pid_t pid = (pid_t)luaL_optinteger(L, 6, -1);
+	struct bpf_link *libbpf_link;
 
+	link = ready_link(L);
+	libbpf_link = bpf_program__attach_usdt(link->program, pid, path, provider, name, &options);
 	if (!libbpf_link)
 		return handle_fail_log(L, errno, "");
 	crumb_link_add(link, libbpf_link, -1);
@@ -206,11 +215,12 @@ static int l_attach_usdt(lua_State *L)
 /* link:attach_tracepoint(category, name, cookie) */
 static int l_attach_tracepoint(lua_State *L)
 {
-	struct link *link = check_link(L);
-	const char *category = luaL_checkstring(L, 2);
-	const char *name = luaL_checkstring(L, 3);
+	struct link *link;
+	const char *category = handle_check_text(L, 2);
+	const char *name = handle_check_text(L, 3);
 	LIBBPF_OPTS(bpf_tracepoint_opts, options, .bpf_cookie = check_cookie(L, 4));
 
+	link = ready_link(L);
 	return finish(L, link,
 		      bpf_program__attach_tracepoint_opts(link->program, category, name,
 							  &options));
@@ -219,18 +229,17 @@ static int l_attach_tracepoint(lua_State *L)
 /* link:attach_raw_tracepoint(name, cookie).  By the system call: libbpf takes a cookie from 1.5 on. */
 static int l_attach_raw_tracepoint(lua_State *L)
 {
-	struct link *link = check_link(L);
-	const char *name = luaL_checkstring(L, 2);
+	struct link *link;
+	const char *name = handle_check_text(L, 2);
 	struct uapi_raw_tracepoint_open attr;
 	int fd;
 
 	memset(&attr, 0, sizeof(attr));
+	attr.cookie = check_cookie(L, 3);
+	link = ready_link(L);
 	attr.name = (__u64)(uintptr_t)name;
 	attr.prog_fd = (__u32)bpf_program__fd(link->program);
-	attr.cookie = check_cookie(L, 3);
-	fd = (int)syscall(__NR_bpf, BPF_RAW_TRACEPOINT_OPEN, &attr,
-			  attr.cookie ? sizeof(attr) : offsetof(struct uapi_raw_tracepoint_open,
-								cookie));
+	fd = (int)syscall(__NR_bpf, BPF_RAW_TRACEPOINT_OPEN, &attr, sizeof(attr));
 	if (fd < 0)
 		return handle_fail(L, errno, "");
 	crumb_link_add(link, NULL, fd);
@@ -241,9 +250,10 @@ static int l_attach_raw_tracepoint(lua_State *L)
 /* link:attach_trace(cookie): fentry, fexit, fmod_ret, tp_btf, to the function the program was loaded for */
 static int l_attach_trace(lua_State *L)
 {
-	struct link *link = check_link(L);
+	struct link *link;
 	LIBBPF_OPTS(bpf_trace_opts, options, .cookie = check_cookie(L, 2));
 
+	link = ready_link(L);
 	return finish(L, link, bpf_program__attach_trace_opts(link->program, &options));
 }
 
@@ -253,10 +263,12 @@ static int l_attach_trace(lua_State *L)
  */
 static int l_attach_perf_event(lua_State *L)
 {
-	struct link *link = check_link(L);
+	struct link *link;
 	LIBBPF_OPTS(bpf_perf_event_opts, options, .bpf_cookie = check_cookie(L, 7));
 	struct perf_event_attr attr;
 	struct bpf_link *kernel_link;
+	pid_t pid = (pid_t)luaL_optinteger(L, 8, -1);
+	int cpu = (int)luaL_checkinteger(L, 6);
 	int fd, err;
 
 	memset(&attr, 0, sizeof(attr));
@@ -265,8 +277,8 @@ static int l_attach_perf_event(lua_State *L)
 	attr.config = (__u64)luaL_checkinteger(L, 3);
 	attr.sample_period = (__u64)luaL_checkinteger(L, 4);
 	attr.freq = lua_toboolean(L, 5);
-	fd = (int)syscall(__NR_perf_event_open, &attr, (pid_t)luaL_optinteger(L, 8, -1),
-			  (int)luaL_checkinteger(L, 6), -1, PERF_FLAG_FD_CLOEXEC);
+	link = ready_link(L);
+	fd = (int)syscall(__NR_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return handle_fail(L, errno, "open a perf event");
 	kernel_link = bpf_program__attach_perf_event_opts(link->program, fd, &options);

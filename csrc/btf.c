@@ -16,7 +16,7 @@
 #include "log.h"
 
 #define CLASS "crumb.Btf"
-#define VALUE_BYTES (1 << 28)	/* no value that a script encodes is larger */
+#define VALUE_BYTES (1 << 28) /* no value that a script encodes is larger */
 
 struct btf_handle {
 	struct handle handle;
@@ -103,8 +103,8 @@ int l_btf_open(lua_State *L)
 		types->btf = btf__load_vmlinux_btf();
 		err = types->btf ? 0 : -errno;
 	} else {
-		err = bytes ? crumb_btf_from_bytes(bytes, size, &types->btf) :
-			      crumb_btf_from_file(name, &types->btf, reason);
+		err = bytes ? crumb_btf_from_bytes(bytes, size, &types->btf)
+			    : crumb_btf_from_file(name, &types->btf, reason);
 	}
 	if (err)
 		return fail_open(L, err, name, reason);
@@ -151,8 +151,7 @@ static size_t check_size(lua_State *L, const struct btf *btf, uint32_t id)
 	char name[TYPE_NAME_BYTES];
 
 	if (size < 0)
-		luaL_argerror(L, 2, lua_pushfstring(L, "%s has no size",
-						    type_name(btf, id, name)));
+		luaL_argerror(L, 2, lua_pushfstring(L, "%s has no size", type_name(btf, id, name)));
 	return (size_t)size;
 }
 
@@ -201,8 +200,9 @@ static int l_decode(lua_State *L)
 	if (!crumb_field(btf, id, path, &field)) {
 		char name[TYPE_NAME_BYTES];
 
-		return luaL_argerror(L, 4, lua_pushfstring(L, "no member '%s' in %s", path,
-							   type_name(btf, id, name)));
+		return luaL_argerror(
+			L, 4,
+			lua_pushfstring(L, "no member '%s' in %s", path, type_name(btf, id, name)));
 	}
 	codec_push_field(L, btf, &field, bytes, size);
 	return 1;
@@ -330,9 +330,9 @@ static void describe_shape(lua_State *L, const struct btf *btf, const struct slo
 static int l_type(lua_State *L)
 {
 	static const char *const kinds[] = {
-		[SHAPE_NONE] = "none", [SHAPE_INT] = "int", [SHAPE_BOOL] = "bool",
-		[SHAPE_POINTER] = "pointer", [SHAPE_ENUM] = "enum", [SHAPE_FLOAT] = "float",
-		[SHAPE_RAW] = "raw", [SHAPE_ARRAY] = "array", [SHAPE_STRUCT] = "struct",
+		[SHAPE_NONE] = "none",       [SHAPE_INT] = "int",     [SHAPE_BOOL] = "bool",
+		[SHAPE_POINTER] = "pointer", [SHAPE_ENUM] = "enum",   [SHAPE_FLOAT] = "float",
+		[SHAPE_RAW] = "raw",         [SHAPE_ARRAY] = "array", [SHAPE_STRUCT] = "struct",
 		[SHAPE_UNION] = "union",
 	};
 	const struct btf *btf = check_btf(L);
@@ -364,11 +364,8 @@ static int l_type(lua_State *L)
 void btf_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "encode", l_encode },
-		{ "decode", l_decode },
-		{ "size", l_size },
-		{ "type", l_type },
-		{ NULL, NULL },
+		{ "encode", l_encode }, { "decode", l_decode }, { "size", l_size },
+		{ "type", l_type },     { NULL, NULL },
 	};
 
 	handle_class(L, CLASS, methods);

@@ -12,7 +12,7 @@
 
 #include "file.h"
 
-#define RAW_BYTES (1 << 28)	/* no BTF is larger */
+#define RAW_BYTES (1 << 28) /* no BTF is larger */
 
 static bool is_raw(const void *bytes, size_t size)
 {

@@ -141,8 +141,7 @@ static void l_set_boolean(lua_State *L, const char *key, bool value)
 	lua_setfield(L, -2, key);
 }
 
-static void l_push_symbol(lua_State *L, const struct elf *elf,
-			  const struct elf_symbol *symbol)
+static void l_push_symbol(lua_State *L, const struct elf *elf, const struct elf_symbol *symbol)
 {
 	bool resolver = ELF64_ST_TYPE(symbol->info) == STT_GNU_IFUNC;
 	uint64_t offset;

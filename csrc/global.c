@@ -71,7 +71,7 @@ static bool is_shared(const struct object *object, const struct variable *variab
 static int l_get_global(lua_State *L)
 {
 	struct object *object = handle_check(L, 1, OBJECT);
-	const char *name = luaL_checkstring(L, 2);
+	const char *name = handle_check_text(L, 2);
 	const struct types *types = object->types;
 	struct variable variable;
 	const __u32 first = 0;
@@ -109,7 +109,7 @@ static void store(void *memory, const void *value, size_t size)
 static int l_set_global(lua_State *L)
 {
 	struct object *object = handle_check(L, 1, OBJECT);
-	const char *name = luaL_checkstring(L, 2);
+	const char *name = handle_check_text(L, 2);
 	struct variable variable;
 	void *value;
 

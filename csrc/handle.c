@@ -26,8 +26,11 @@ void handle_own(lua_State *L, int index, enum handle_rank rank)
 {
 	int top = lua_gettop(L);
 
+	struct handle *owner;
+
 	index = lua_absindex(L, index);
 	lua_getiuservalue(L, index, HANDLE_OWNER);
+	owner = lua_touserdata(L, -1);
 	if (lua_getiuservalue(L, -1, HANDLE_CHILDREN) != LUA_TTABLE) {
 		lua_pop(L, 1);
 		lua_newtable(L);
@@ -37,6 +40,8 @@ void handle_own(lua_State *L, int index, enum handle_rank rank)
 	lua_pushvalue(L, index);
 	lua_pushinteger(L, rank);
 	lua_rawset(L, -3);
+	if (!owner->release)
+		luaL_error(L, "the owner was closed meanwhile");
 	lua_settop(L, top);
 }
 
@@ -87,6 +92,15 @@ void *handle_check(lua_State *L, int arg, const char *class)
 	if (!handle->release)
 		luaL_argerror(L, arg, lua_pushfstring(L, "this %s is closed", class));
 	return handle;
+}
+
+const char *handle_check_text(lua_State *L, int arg)
+{
+	size_t length;
+	const char *text = luaL_checklstring(L, arg, &length);
+
+	luaL_argcheck(L, strlen(text) == length, arg, "it holds a NUL");
+	return text;
 }
 
 void *handle_test(lua_State *L, int index, const char *class)
@@ -235,6 +249,7 @@ static int fail(lua_State *L, int err, const char *log, const char *format, va_l
 	if (err == KERNEL_ENOTSUPP)
 		err = EOPNOTSUPP;
 	luaL_checkstack(L, 8, NULL);
+	log = lua_pushstring(L, log); /* the buffer is libbpf's: what runs from here on may print */
 	lua_pushnil(L);
 	if (*format) {
 		lua_pushvfstring(L, format, args);

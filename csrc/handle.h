@@ -43,6 +43,9 @@ void handle_own(lua_State *L, int index, enum handle_rank rank);
 /* The open handle at `arg`; raises when it is of another class or closed. */
 void *handle_check(lua_State *L, int arg, const char *class);
 
+/* The string at `arg`, which C may read up to its NUL: raises when another one is inside. */
+const char *handle_check_text(lua_State *L, int arg);
+
 /* The open handle at `index`, or NULL. */
 void *handle_test(lua_State *L, int index, const char *class);
 

@@ -35,6 +35,7 @@ static int link_release(struct handle *handle)
 	}
 	free(link->parts);
 	link->parts = NULL;
+	link->room = 0;
 	return first;
 }
 
@@ -140,7 +141,7 @@ static int l_link_pin_part(lua_State *L)
 {
 	struct link *link = handle_check(L, 1, LINK);
 	int fd = part_fd(check_part(L, 2, link));
-	const char *path = luaL_checkstring(L, 3);
+	const char *path = handle_check_text(L, 3);
 	int there;
 
 	if (fd < 0)
@@ -161,7 +162,7 @@ static int l_link_pin_part(lua_State *L)
 /* core.pinned_link(path) -> Link | nil, message, errno */
 int l_link_open_pin(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = handle_check_text(L, 1);
 	struct bpf_link *kernel_link;
 	struct link *link;
 	int err;

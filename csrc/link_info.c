@@ -87,7 +87,6 @@ static void push_multi(lua_State *L, int fd, const struct uapi_link_info *first)
 	bytes = sizeof(__u64) * (count + 1);
 	sites = lua_newuserdatauv(L, 3 * bytes, 0);
 	lua_insert(L, -2);
-	set_integer(L, "count", count);
 	for (int i = 0; i < 2; i++) {
 		cookies[i] = sites + (i + 1) * (count + 1);
 		memset(cookies[i], (int)MARKS[i], bytes);
@@ -95,6 +94,7 @@ static void push_multi(lua_State *L, int fd, const struct uapi_link_info *first)
 			count = 0;
 	}
 	if (count) {
+		set_integer(L, "count", count);
 		push_list(L, uprobe ? "offsets" : "addresses", sites, count);
 		if (!memcmp(cookies[0], cookies[1], sizeof(__u64) * count))
 			push_list(L, "cookies", cookies[0], count);

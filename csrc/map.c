@@ -152,7 +152,7 @@ int map_fail(lua_State *L, int err, const char *what)
 /* Room for a key, and the key at `index` in it; NULL for a map without keys. */
 static char *check_key(lua_State *L, int index, const struct map *map)
 {
-	char *key = lua_newuserdatauv(L, map->shape.key_size + 1, 0);
+	char *key = lua_newuserdatauv(L, (size_t)map->shape.key_size + 1, 0);
 
 	map_encode_key(L, index, map, key);
 	return map->shape.key_size ? key : NULL;
@@ -254,11 +254,11 @@ static int l_map_fd(lua_State *L)
 /* map:pin(path) -> true | nil, message, errno */
 static int l_map_pin(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 2);
-	int fd = map_fd(L, 1);
+	const char *path = handle_check_text(L, 2);
+	int err = bpf_obj_pin(map_fd(L, 1), path);
 
-	if (bpf_obj_pin(fd, path))
-		return handle_fail(L, errno, "pin map %s at %s", map_name(L, 1), path);
+	if (err)
+		return handle_fail(L, err, "pin map %s at %s", map_name(L, 1), path);
 	lua_pushboolean(L, 1);
 	return 1;
 }

@@ -148,8 +148,8 @@ static int l_map_keys(lua_State *L)
 
 	map_elements_fd(L, 1);
 	lua_settop(L, 1);
-	key = lua_newuserdatauv(L, map->shape.key_size + 1, 0);
-	next = lua_newuserdatauv(L, map->shape.key_size + 1, 0);
+	key = lua_newuserdatauv(L, (size_t)map->shape.key_size + 1, 0);
+	next = lua_newuserdatauv(L, (size_t)map->shape.key_size + 1, 0);
 	lua_newtable(L);
 	lua_newtable(L);
 	lua_newtable(L);

@@ -73,7 +73,7 @@ int l_map_create(lua_State *L)
 	if (lua_getfield(L, 1, "inner") != LUA_TNIL)
 		inner = lua_gettop(L);
 	lua_getfield(L, 1, "name");
-	name = luaL_checkstring(L, -1);
+	name = handle_check_text(L, -1);
 	map = map_new(L, 0);
 	map->shape.flags = check_u32_field(L, 1, "flags");
 	map->shape.type = check_type(L, 1);
@@ -125,7 +125,7 @@ static bool is_map(int fd)
 /* core.pinned_map(path) -> Map | nil, message, errno.  Without BTF: raw keys and values. */
 int l_map_open_pin(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = handle_check_text(L, 1);
 	struct map *map = map_new(L, 0);
 	struct bpf_map_info info;
 	__u32 size = sizeof(info);

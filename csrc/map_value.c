@@ -11,13 +11,20 @@
 
 static bool is_per_cpu(const struct map *map)
 {
-	return map->shape.type == BPF_MAP_TYPE_PERCPU_HASH || map->shape.type == BPF_MAP_TYPE_PERCPU_ARRAY ||
-	       map->shape.type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+	switch (map->shape.type) {
+	case BPF_MAP_TYPE_PERCPU_HASH:
+	case BPF_MAP_TYPE_PERCPU_ARRAY:
+	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+	case BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static size_t cpu_stride(const struct map *map)
 {
-	return (map->shape.value_size + 7) / 8 * 8;
+	return ((size_t)map->shape.value_size + 7) / 8 * 8;
 }
 
 /* Values that are descriptors: what is stored, and the class that is taken for it. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LONGEST 255	/* longer names are compared by their beginning only */
+#define LONGEST 255 /* longer names are compared by their beginning only */
 #define FAR (LONGEST + 1)
 
 static uint64_t letters_of(const char *name, size_t *length)
@@ -109,8 +109,8 @@ void crumb_nearest_offer(struct nearest *nearest, const char *candidate)
 	for (i = 0; i < nearest->count; i++)
 		if (!strcmp(nearest->best[i].name, candidate))
 			return;
-	while (at > 0 && is_before(edits, candidate, nearest->best[at - 1].edits,
-				   nearest->best[at - 1].name))
+	while (at > 0 &&
+	       is_before(edits, candidate, nearest->best[at - 1].edits, nearest->best[at - 1].name))
 		at--;
 	if (at == NEAREST_BEST)
 		return;

@@ -16,13 +16,13 @@
 struct nearest {
 	const char *name;
 	size_t length;
-	uint64_t letters;	/* which characters occur, folded to 64 */
-	int limit;		/* more edits than this are of no interest (any more) */
+	uint64_t letters; /* which characters occur, folded to 64 */
+	int limit; /* more edits than this are of no interest (any more) */
 	int count;
 	struct {
 		const char *name;
 		int edits;
-	} best[NEAREST_BEST];	/* the nearest first */
+	} best[NEAREST_BEST]; /* the nearest first */
 };
 
 void crumb_nearest_begin(struct nearest *nearest, const char *name);

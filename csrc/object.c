@@ -106,8 +106,8 @@ int l_object_open(lua_State *L)
 {
 	size_t length;
 	const char *bytes = luaL_checklstring(L, 1, &length);
-	const char *name = luaL_checkstring(L, 2);
-	const char *path = luaL_checkstring(L, 3);
+	const char *name = handle_check_text(L, 2);
+	const char *path = handle_check_text(L, 3);
 	const char *reason = not_bpf(bytes, length);
 	struct object *object;
 	struct types *types;

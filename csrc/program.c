@@ -15,7 +15,7 @@ void program_push(lua_State *L, int owner, struct bpf_program *bpf)
 {
 	struct program *program = handle_new(L, PROGRAM, sizeof(*program), owner);
 	const char *type = libbpf_bpf_prog_type_str(bpf_program__type(bpf));
-	const char *attach = libbpf_bpf_attach_type_str(bpf_program__expected_attach_type(bpf));
+	enum bpf_attach_type attach = bpf_program__expected_attach_type(bpf);
 
 	program->bpf = bpf;
 	program->handle.release = program_release;
@@ -25,7 +25,8 @@ void program_push(lua_State *L, int owner, struct bpf_program *bpf)
 	handle_set_field(L, -2, "section");
 	lua_pushstring(L, type);
 	handle_set_field(L, -2, "type");
-	lua_pushstring(L, attach);
+	/* Type 0 is what programs have whose type says it all. */
+	lua_pushstring(L, attach ? libbpf_bpf_attach_type_str(attach) : NULL);
 	handle_set_field(L, -2, "attach_type");
 	handle_own(L, -1, RANK_PART);
 }
@@ -65,7 +66,7 @@ static int l_program_set_autoload(lua_State *L)
 static int l_program_set_attach_target(lua_State *L)
 {
 	struct program *program = handle_check(L, 1, PROGRAM);
-	const char *function = luaL_checkstring(L, 2);
+	const char *function = handle_check_text(L, 2);
 	int err;
 
 	must_not_be_loaded(L, program, "set its target");
@@ -84,7 +85,7 @@ static void set_integer(lua_State *L, const char *key, __u64 value)
 	lua_setfield(L, -2, key);
 }
 
-/* program:info() -> { id, run_count, run_time, recursion_misses, instructions } */
+/* program:info() -> { id, run_count, run_time, recursion_misses, verified_instructions } */
 static int l_program_info(lua_State *L)
 {
 	struct program *program = handle_check(L, 1, PROGRAM);

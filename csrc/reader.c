@@ -285,7 +285,7 @@ static void resolve(lua_State *L, struct reader *reader, struct plan *plan, int 
 		uint64_t end;
 
 		lua_rawgeti(L, keys, (lua_Integer)n + 1);
-		if (!crumb_field(plan->btf, plan->type, luaL_checkstring(L, -1), field))
+		if (!crumb_field(plan->btf, plan->type, handle_check_text(L, -1), field))
 			luaL_error(L, "the records of this ring have no field '%s'",
 				   lua_tostring(L, -1));
 		lua_pop(L, 1);
@@ -304,7 +304,7 @@ static uint32_t append_list(lua_State *L, int keys)
 
 	for (uint32_t n = 1; n <= length; n++) {
 		lua_rawgeti(L, -1, n);
-		luaL_checkstring(L, -1);
+		handle_check_text(L, -1);
 		lua_rawseti(L, keys, before + n);
 	}
 	lua_pop(L, 1);

@@ -51,11 +51,11 @@ int l_ring_open(lua_State *L)
 
 	handle_check(L, 1, OBJECT);
 	ring = handle_new(L, RING, sizeof(*ring), 1);
-	handle_own(L, -1, RANK_RING);
 	lua_newtable(L); /* the handles of its maps, which keep the types of its records */
 	lua_setiuservalue(L, -2, HANDLE_KEPT);
 	lua_newtable(L);
 	handle_set_field(L, -2, "maps");
+	handle_own(L, -1, RANK_RING);
 	ring->page = (size_t)sysconf(_SC_PAGESIZE);
 	ring->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (ring->epoll < 0)
@@ -144,9 +144,9 @@ static int append_source(struct ring *ring, struct source *source, int map_fd)
 static int l_ring_add_map(lua_State *L)
 {
 	struct map *map = handle_check(L, 2, MAP);
-	const char *type = luaL_optstring(L, 3, NULL);
+	const char *type = lua_isnoneornil(L, 3) ? NULL : handle_check_text(L, 3);
 	struct source source = { .fd = -1, .mask = map->shape.max_entries - 1 };
-	struct ring *ring;
+	struct ring *ring = handle_check(L, 1, RING);
 	int err, fd;
 
 	luaL_argcheck(L, map->shape.type == BPF_MAP_TYPE_RINGBUF, 2, "not a ring buffer map");
@@ -155,9 +155,10 @@ static int l_ring_add_map(lua_State *L)
 	lua_settop(L, 2);
 	lua_getiuservalue(L, 1, HANDLE_KEPT);
 	lua_getfield(L, 1, "maps");
+	luaL_checktype(L, 4, LUA_TTABLE);
 	luaL_argcheck(L, !has(L, 3, 2), 2, "the ring has this map already");
 	fd = map_fd(L, 2);
-	ring = handle_check(L, 1, RING);
+	handle_check(L, 1, RING); /* what was allocated may have closed it */
 	/* Both lists first: what they hold too much is harmless, too little is not. */
 	for (int list = 3; list <= 4; list++) {
 		lua_pushvalue(L, 2);

@@ -414,9 +414,11 @@ describe("crumb.Elf", function()
 					collectgarbage("incremental", 100, 100 + n, 2)
 					for _ = 1, 50 do
 						if elf:closed() then break end
-						local found, message, errno = elf[method](elf, argument[method])
-						-- What has not been read yet is gone with the descriptor, and that is said.
-						if found == nil and method ~= "soname" then
+						local done, found, message, errno = pcall(elf[method], elf, argument[method])
+						if not done then
+							assert.matches("this crumb.Elf is closed", found)
+						elseif found == nil and method ~= "soname" then
+							-- What has not been read yet is gone with the descriptor, and that is said.
 							assert.is_string(message)
 							assert.is_true(errno > 0)
 						end
@@ -676,5 +678,29 @@ describe("core.directory", function()
 		assert.equal(2, errno)
 		assert.equal(20, select(3, core.directory "/dev/null"))
 		assert.error_matches(function() core.directory "/tmp\0/x" end, "the path holds a NUL")
+	end)
+end)
+
+describe("core.read", function()
+	it("gives a regular file's bytes", function()
+		local path = os.tmpname()
+		finally(function() os.remove(path) end)
+		local file <close> = assert(io.open(path, "wb"))
+		file:write("a\0b"):flush()
+		assert.equal("a\0b", core.read(path))
+	end)
+
+	it("refuses what is none, without waiting for it", function()
+		local before = descriptors()
+		for path, reason in pairs {
+			["/nowhere"] = "read /nowhere: No such file or directory", ["/tmp"] = "read /tmp: it is a directory",
+			["/dev/tty"] = "read /dev/tty: it is a device, not a file",
+		} do
+			local bytes, message = core.read(path)
+			assert.is_nil(bytes)
+			assert.equal(reason, message)
+		end
+		assert.equal(before, descriptors())
+		assert.error_matches(function() core.read "/etc/passwd\0x" end, "the path holds a NUL")
 	end)
 end)

@@ -3,7 +3,7 @@ local bpf = require "crumb.bpf"
 local core = require "crumb.core"
 local lab = require "support.lab"
 
-local ENOENT <const>, ENOEXEC <const>, EINVAL <const>, EPERM <const> = 2, 8, 22, 1
+local ENOENT <const>, ENOEXEC <const>, EISDIR <const>, EINVAL <const>, EPERM <const> = 2, 8, 21, 22, 1
 local LIBBPF_FORMAT <const> = 4001
 
 local before
@@ -40,10 +40,10 @@ describe("bpf.open", function()
 
 	it("names a file that is not there, or is not a file", function()
 		refused(folder .. "/nothing", ENOENT, folder .. "/nothing", "No such file")
-		refused(folder, EINVAL, folder, "directory")
-		refused("/dev/zero", EINVAL, "/dev/zero", "not a regular file")
+		refused(folder, EISDIR, folder, "directory")
+		refused("/dev/zero", EINVAL, "/dev/zero", "it is a device, not a file")
 		assert(os.execute("mkfifo " .. folder .. "/fifo"))
-		refused(folder .. "/fifo", EINVAL, "not a regular file")
+		refused(folder .. "/fifo", EINVAL, "it is a FIFO, not a file")
 		refused("", ENOENT, "No such file")
 	end)
 
@@ -141,7 +141,7 @@ describe("an object", function()
 			"no program 'crumb_renam' %(nearest: crumb_rename%)")
 		assert.error_matches(function() return object.maps.event end, "no map 'event' %(nearest: events%)")
 		assert.error_matches(function() return object.maps.zzzzzzzz end, "there are: events")
-		assert.error_matches(function() object.maps.new = 1 end, "nothing can be added")
+		assert.error_matches(function() object.maps.new = 1 end, "they cannot be set")
 	end)
 
 	it("is loaded once", function()

@@ -1,5 +1,4 @@
 -- crumb.Ring: every record once, however it is read, whatever the handlers do.
-local bpf = require "crumb.bpf"
 local core = require "crumb.core"
 local lab = require "support.lab"
 
@@ -333,9 +332,9 @@ describe("poll", function()
 			os.execute "sleep 10"]]
 		object.globals.target_tgid = child.pid
 		local count
-		local took <const> = seconds_of(function() count = ring:poll(0.5) end)
+		local took <const> = seconds_of(function() count = ring:poll(1.5) end)
 		assert.equal(3, count)
-		assert.is_true(took >= 0.5 and took < 0.7, took)
+		assert.is_true(took >= 1.5 and took < 2, took)
 	end)
 
 	it("is back in time under a flood", function()
@@ -391,9 +390,7 @@ describe("poll", function()
 	it("forgets a coroutine that never came back", function()
 		handle(function(event) coroutine.yield(event.number) end)
 		emit(3)
-		local polling = coroutine.wrap(function() ring:poll(0) end)
-		assert.equal(1, polling())
-		polling = nil
+		assert.equal(1, coroutine.wrap(function() ring:poll(0) end)())
 		collectgarbage()
 		collectgarbage()
 		assert.same({ 2, 3 }, numbers(ring:each("number", { idle = 0 })))

@@ -103,7 +103,6 @@ local MULTI <const> = {
 	trace_kprobe_multi = { name = "kprobe.multi", kinds = { kprobe = true, kretprobe = true }, attach = kprobe_multi },
 	trace_uprobe_multi = { name = "uprobe.multi", kinds = { uprobe = true, uretprobe = true }, attach = uprobe_multi },
 }
-local UNSPECIFIED <const> = "cgroup_inet_ingress" -- attach type 0, which the other programs are loaded with
 
 -- What to do about an errno; under "any" for every hook.
 local HINTS <const> = {
@@ -197,7 +196,7 @@ local function named_targets(text, given)
 		if given.offsets then fits, why = core.integer(name) end
 		if not fits then misuse("%s[%d]: %s, got %s", given.symbols and "symbols" or "offsets", i, why, tostring(name)) end
 		local one <const> = parse(("%s:%s"):format(text, given.symbols and "x" or ("%#x"):format(name)))
-		if given.symbols then one.symbol, one.text = name, text .. ":" .. name end
+		if given.symbols then one.symbol, one.exact, one.text = name, true, text .. ":" .. name end
 		list[i] = one
 	end
 	return list
@@ -244,7 +243,7 @@ local function check_one(program, one, given)
 	if multi then
 		fits = multi.kinds[one.kind]
 	else
-		fits = program.type == hook.type and program.attach_type == (hook.attach_type or UNSPECIFIED)
+		fits = program.type == hook.type and program.attach_type == hook.attach_type
 	end
 	if not fits then
 		misuse("program %s (section '%s') cannot be attached to '%s', which takes a program of section %s",

@@ -18,10 +18,18 @@ local function command(given)
 		-- Where Debian keeps asm/: clang looks for the target's own folder, and BPF has none.
 		"-I/usr/include/" .. machine .. "-linux-gnu",
 	}
-	for _, folder in ipairs(given.include or {}) do argv[#argv + 1] = "-I" .. folder end
-	for name, value in pairs(given.define or {}) do argv[#argv + 1] = ("-D%s=%s"):format(name, value) end
+	for i, folder in ipairs(given.include or {}) do
+		if type(folder) ~= "string" then error(("bpf.compile: include[%d]: expected a folder"):format(i), 3) end
+		argv[#argv + 1] = "-I" .. folder
+	end
+	for name, value in pairs(given.define or {}) do
+		if type(name) ~= "string" then error("bpf.compile: define: expected a table name -> value", 3) end
+		argv[#argv + 1] = ("-D%s=%s"):format(name, value)
+	end
 	return argv
 end
+
+local compile = {}
 
 --- Compiles BPF C.
 --- Errors: nil, message (clang's own words behind it), errno; raises for wrong options.
@@ -30,7 +38,7 @@ end
 ---@return string? bytes an object file, for `bpf.open { bytes = … }`
 ---@return string? message
 ---@return integer? errno
-return function(source, given)
+function compile.compile(source, given)
 	if type(source) ~= "string" then error("bpf.compile: expected C text or a path, got " .. type(source), 2) end
 	given = options.check("bpf.compile", given, { clang = "string", include = "table", define = "table" })
 	local argv <const>, text, name = command(given), source, "the given text"
@@ -47,8 +55,13 @@ return function(source, given)
 		if errors ~= ENOENT then return nil, output, errors end
 		return nil, ("compile %s: no %s on this machine; install it, or ship the .bpf.o"):format(name, argv[1]), ENOENT
 	end
+	if status == 0 and output == "" then
+		return nil, ("compile %s: %s wrote no object file"):format(name, argv[1]), EINVAL
+	end
 	if status ~= 0 then
 		return nil, ("compile %s: clang ended with status %d\n%s"):format(name, status, errors), EINVAL
 	end
 	return output
 end
+
+return compile

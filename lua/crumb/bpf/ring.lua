@@ -28,9 +28,9 @@ local function pause(ring, idle, deadline)
 end
 
 local function reader(ring, what, fields, given)
-	options.check(what, given, { idle = "number", duration = "number" })
-	local idle <const> = options.duration(what .. ": idle", given.idle)
-	local duration <const> = options.duration(what .. ": duration", given.duration)
+	options.check(what, given, { idle = "number", duration = "number" }, 4)
+	local idle <const> = options.duration(what .. ": idle", given.idle, 4)
+	local duration <const> = options.duration(what .. ": duration", given.duration, 4)
 	local deadline <const> = duration and core.now() + duration
 	return ring:reader(fields, pause(ring, idle, deadline), deadline)
 end
@@ -49,7 +49,7 @@ function Ring:add(map, type_name, handler)
 	if handler ~= nil and type(handler) ~= "function" then
 		error(("ring:add: expected a function as handler, got %s"):format(type(handler)), 2)
 	end
-	local done <const>, message <const>, errno <const> = self:add_map(map, type_name)
+	local done <const>, message <const>, errno <const> = options.call("ring:add", self.add_map, self, map, type_name)
 	if not done then return nil, message, errno end
 	if not self.handlers then core.set_field(self, "handlers", {}) end
 	self.handlers[map] = handler

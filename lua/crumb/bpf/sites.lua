@@ -166,9 +166,11 @@ end
 ---@param name string
 ---@return string text " (nearest: …)", or ""
 function sites.near_tracepoint(name)
-	local all <const> = tracepoint.resolve("*", "*")
+	local events <const>, categories <const> = tracepoint.reader():events()
 	local names <const> = {}
-	for i, site in ipairs(all and all.sites or {}) do names[i] = site.name end
+	for _, category in ipairs(events and categories or {}) do
+		for _, event in ipairs(core.directory(events .. "/" .. category) or {}) do names[#names + 1] = event end
+	end
 	return (select(2, core.nearest(name, names)))
 end
 
