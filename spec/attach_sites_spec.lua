@@ -1,5 +1,6 @@
 -- One program on many places, each with a cookie of its own.
 local cookies = require "support.cookies"
+local core = require "crumb.core"
 local lab = require "support.lab"
 local Victim = require "support.victim"
 
@@ -211,11 +212,26 @@ for _, multi in ipairs { false, true } do
 		end)
 
 		it("are reached by an offset too", function()
-			local elf <close> = assert(require "crumb.core".elf(VICTIM))
+			local elf <close> = assert(core.elf(VICTIM))
 			local offset <const> = elf:find "hit_b"[1].offset
 			with({ ("uprobe:%s:%#x"):format(VICTIM, offset), cookie = 3 }, { [3] = 5 }, 1)
 			with({ "uprobe:" .. VICTIM, offsets = { offset, elf:find "hit_a"[1].offset }, cookie = { 1, 2 } },
 				{ [1] = 5, [2] = 23 }, multi and 1 or 2)
+		end)
+
+		it("are read from a file that is closed at once", function()
+			local reason <const> = cookies.missing(hook, "cookie")
+			if reason then pending(reason) end
+			local name <const> = multi and "on_uprobe_multi" or "on_uprobe"
+			local object <close> = assert(cookies.load(victim, name):load())
+			collectgarbage "stop"
+			local open <const> = #core.directory "/proc/self/fd"
+			local link <const> = object.programs[name]:attach { "uprobe:" .. VICTIM .. ":hit_a" }
+			if link then link:close() end
+			local left <const> = #core.directory "/proc/self/fd"
+			collectgarbage "restart"
+			assert.is_truthy(link)
+			assert.equal(open, left)
 		end)
 	end)
 end

@@ -74,7 +74,7 @@ local function ask_all(elf)
 	end
 	local names = check(elf:names())
 	for i, name in ipairs(names or {}) do
-		if i > 50 then break end
+		if i > 10 then break end
 		check(elf:find(name))
 	end
 	check(elf:find "elf_one")
@@ -481,14 +481,17 @@ describe("crumb.Elf", function()
 			assert.is_true(opened > 100)
 		end)
 
-		it("every byte of the section headers set to extremes", function()
+		it("both ends of every field of the section headers set to extremes", function()
+			local ends = { 0, 3, 4, 7, 8, 15, 16, 23, 24, 31, 32, 39, 40, 43, 44, 47, 48, 55, 56, 63 }
 			for _, name in ipairs { "elf_pie", "libelf_versions.so" } do
 				local bytes = slurp(fixture(name))
 				local try = mutant(bytes)
 				local first, count = ("<I8"):unpack(bytes, SHOFF + 1), ("<I2"):unpack(bytes, SHNUM + 1)
-				for at = first, first + 64 * count - 1 do
-					try(at, "\0")
-					try(at, "\xff")
+				for header = first, first + 64 * (count - 1), 64 do
+					for _, at in ipairs(ends) do
+						if bytes:byte(header + at + 1) ~= 0 then try(header + at, "\0") end
+						try(header + at, "\xff")
+					end
 				end
 			end
 		end)

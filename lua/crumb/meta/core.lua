@@ -300,7 +300,6 @@ function core.methods(class) end
 ---@param list string[]
 ---@return string[] nearest up to 3
 ---@return string text " (nearest: a, b)", or ""
----@return string text " (nearest: a, b)", or ""
 function core.nearest(name, list) end
 
 --- Units: nanoseconds of CLOCK_MONOTONIC
