@@ -59,11 +59,8 @@ static int l_attach_kprobe(lua_State *L)
 {
 	struct link *link;
 	const char *function = lua_isnil(L, 2) ? NULL : handle_check_text(L, 2);
-	LIBBPF_OPTS(bpf_kprobe_opts, options,
-		.offset = (size_t)luaL_checkinteger(L, 3),
-		.bpf_cookie = check_cookie(L, 4),
-		.retprobe = lua_toboolean(L, 5),
-	);
+	LIBBPF_OPTS(bpf_kprobe_opts, options, .offset = (size_t)luaL_checkinteger(L, 3),
+		    .bpf_cookie = check_cookie(L, 4), .retprobe = lua_toboolean(L, 5));
 
 	link = ready_link(L);
 	return finish(L, link, bpf_program__attach_kprobe_opts(link->program, function, &options));
@@ -74,10 +71,8 @@ static int l_attach_ksyscall(lua_State *L)
 {
 	struct link *link;
 	const char *name = handle_check_text(L, 2);
-	LIBBPF_OPTS(bpf_ksyscall_opts, options,
-		.bpf_cookie = check_cookie(L, 3),
-		.retprobe = lua_toboolean(L, 4),
-	);
+	LIBBPF_OPTS(bpf_ksyscall_opts, options, .bpf_cookie = check_cookie(L, 3),
+		    .retprobe = lua_toboolean(L, 4));
 
 	link = ready_link(L);
 	return finish(L, link, bpf_program__attach_ksyscall(link->program, name, &options));
@@ -158,11 +153,9 @@ static int l_attach_uprobe(lua_State *L)
 	struct link *link;
 	const char *path = handle_check_text(L, 2);
 	size_t offset = (size_t)luaL_checkinteger(L, 3);
-	LIBBPF_OPTS(bpf_uprobe_opts, options,
-		.bpf_cookie = check_cookie(L, 4),
-		.retprobe = lua_toboolean(L, 5),
-		.ref_ctr_offset = (size_t)luaL_optinteger(L, 7, 0),
-	);
+	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = check_cookie(L, 4),
+		    .retprobe = lua_toboolean(L, 5),
+		    .ref_ctr_offset = (size_t)luaL_optinteger(L, 7, 0));
 
 	link = ready_link(L);
 	return finish(L, link,
@@ -178,18 +171,15 @@ static int l_attach_uprobe_multi(lua_State *L)
 	const char *path = handle_check_text(L, 2);
 	size_t count;
 	const __u64 *offsets = check_integers(L, 3, &count);
-	LIBBPF_OPTS(bpf_uprobe_multi_opts, options,
-		.offsets = (const unsigned long *)offsets,
-		.cookies = check_cookies(L, 4, count),
-		.cnt = count,
-		.retprobe = lua_toboolean(L, 5),
-	);
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, options, .offsets = (const unsigned long *)offsets,
+		    .cookies = check_cookies(L, 4, count), .cnt = count,
+		    .retprobe = lua_toboolean(L, 5));
 
 	link = ready_link(L);
 	return finish(L, link,
 		      bpf_program__attach_uprobe_multi(link->program,
-						       (pid_t)luaL_optinteger(L, 6, -1), path,
-						       NULL, &options));
+						       (pid_t)luaL_optinteger(L, 6, -1), path, NULL,
+						       &options));
 }
 
 /* link:attach_usdt(path, provider, name, cookie, pid) */
@@ -222,8 +212,7 @@ static int l_attach_tracepoint(lua_State *L)
 
 	link = ready_link(L);
 	return finish(L, link,
-		      bpf_program__attach_tracepoint_opts(link->program, category, name,
-							  &options));
+		      bpf_program__attach_tracepoint_opts(link->program, category, name, &options));
 }
 
 /* link:attach_raw_tracepoint(name, cookie).  By the system call: libbpf takes a cookie from 1.5 on. */

@@ -27,19 +27,25 @@
 
 /* The integers in this order: the low two bits are the logarithm of the width. */
 enum field_kind {
-	FIELD_U8, FIELD_U16, FIELD_U32, FIELD_U64,	/* FIELD_U64: pointers too */
-	FIELD_S8, FIELD_S16, FIELD_S32, FIELD_S64,
-	FIELD_TYPED,					/* everything else: by codec_push */
+	FIELD_U8,
+	FIELD_U16,
+	FIELD_U32,
+	FIELD_U64, /* FIELD_U64: pointers too */
+	FIELD_S8,
+	FIELD_S16,
+	FIELD_S32,
+	FIELD_S64,
+	FIELD_TYPED, /* everything else: by codec_push */
 };
 
 /* Where one member of a record lies, resolved once and read many times. */
 struct field {
 	enum field_kind kind;
-	uint32_t type;		/* BTF id, for FIELD_TYPED */
-	uint32_t offset;	/* bytes; for a bitfield, of the bytes that hold it */
-	uint8_t bit_offset;	/* of a bitfield */
-	uint8_t bit_size;	/* 0: no bitfield */
-	bool flexible;		/* T[], or a struct or union that may end in one: takes the rest */
+	uint32_t type; /* BTF id, for FIELD_TYPED */
+	uint32_t offset; /* bytes; for a bitfield, of the bytes that hold it */
+	uint8_t bit_offset; /* of a bitfield */
+	uint8_t bit_size; /* 0: no bitfield */
+	bool flexible; /* T[], or a struct or union that may end in one: takes the rest */
 };
 
 /* The size of a type in bytes (without a flexible end), or a negative errno. */
@@ -65,15 +71,16 @@ void codec_push_typed(lua_State *L, const struct btf *btf, const struct field *f
  * Pushes one member of the record of `size` bytes at `data`.  The caller sees to a free slot
  * on the stack: this is what a ring costs per record.
  */
-static inline void codec_push_field(lua_State *L, const struct btf *btf,
-				    const struct field *field, const void *data, size_t size)
+static inline void codec_push_field(lua_State *L, const struct btf *btf, const struct field *field,
+				    const void *data, size_t size)
 {
 	const unsigned char *at = (const unsigned char *)data + field->offset;
 	uint64_t u64;
 	uint32_t u32;
 	uint16_t u16;
 
-	if (field->kind == FIELD_TYPED || (size_t)field->offset + (1u << (field->kind & 3)) > size) {
+	if (field->kind == FIELD_TYPED ||
+	    (size_t)field->offset + (1u << (field->kind & 3)) > size) {
 		codec_push_typed(L, btf, field, data, size);
 		return;
 	}

@@ -10,7 +10,7 @@
 #include "codec.h"
 #include "codec_type.h"
 
-#define VISITS (1u << 20)	/* members looked at in search of one */
+#define VISITS (1u << 20) /* members looked at in search of one */
 
 struct search {
 	const struct btf *btf;

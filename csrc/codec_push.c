@@ -9,7 +9,7 @@
 #include "codec.h"
 #include "codec_type.h"
 
-#define HINT 256	/* a table is made with room for no more, whatever BTF promises */
+#define HINT 256 /* a table is made with room for no more, whatever BTF promises */
 
 struct push {
 	lua_State *L;
@@ -34,7 +34,8 @@ static _Noreturn void fail(struct push *push, uint32_t id, const char *trouble)
 static void spend(struct push *push, const struct slot *slot, uint64_t cost)
 {
 	if (!budget_spend(&push->budget, cost))
-		fail(push, slot->type.id, "more values than its bytes can hold; is the BTF damaged?");
+		fail(push, slot->type.id,
+		     "more values than its bytes can hold; is the BTF damaged?");
 }
 
 static void push_enum(struct push *push, const struct slot *slot, const unsigned char *data)
@@ -118,8 +119,11 @@ static void push_members(struct push *push, const struct slot *parent, const uns
 
 		spend(push, parent, 1);
 		if (slot_member(push->btf, &parent->type, parent->open, i, &member))
-			fail(push, parent->type.id, lua_pushfstring(push->L,
-				"member '%s' is not where it could be; is the BTF damaged?", name));
+			fail(push, parent->type.id,
+			     lua_pushfstring(
+				     push->L,
+				     "member '%s' is not where it could be; is the BTF damaged?",
+				     name));
 		if (!*name && !slot_holds_members(&member))
 			continue;
 		if (member.offset > window)
@@ -143,15 +147,15 @@ static void push_value(struct push *push, const struct slot *slot, const unsigne
 	lua_State *L = push->L;
 
 	if (slot_bytes(push->btf, slot) > window)
-		fail(push, type->id, lua_pushfstring(L, "%I bytes are too few, it has %I",
-						     (lua_Integer)window,
-						     (lua_Integer)slot_bytes(push->btf, slot)));
+		fail(push, type->id,
+		     lua_pushfstring(L, "%I bytes are too few, it has %I", (lua_Integer)window,
+				     (lua_Integer)slot_bytes(push->btf, slot)));
 	luaL_checkstack(L, 4, NULL);
 	switch (type->shape) {
 	case SHAPE_INT:
 	case SHAPE_POINTER:
-		lua_pushinteger(L, bits_load(data, slot->bit_offset, slot_bits(slot),
-					     type->is_signed));
+		lua_pushinteger(
+			L, bits_load(data, slot->bit_offset, slot_bits(slot), type->is_signed));
 		break;
 	case SHAPE_BOOL:
 		lua_pushboolean(L, bits_load(data, slot->bit_offset, slot_bits(slot), false) != 0);

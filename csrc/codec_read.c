@@ -13,8 +13,8 @@
 
 /* The way to a value, on the C stack; it becomes text only when something is wrong. */
 struct path {
-	const struct path *up;	/* NULL: the value itself */
-	const char *name;	/* NULL: an element */
+	const struct path *up; /* NULL: the value itself */
+	const char *name; /* NULL: an element */
 	lua_Integer index;
 };
 
@@ -81,10 +81,12 @@ static _Noreturn void refuse_type(struct read *read, const struct slot *slot, in
 	const char *name = name_of(read, slot);
 
 	if (lua_type(L, index) == LUA_TSTRING)
-		refuse(read, path, lua_pushfstring(L, "expected %s for %s, got a string of %I bytes",
-				expected, name, (lua_Integer)lua_rawlen(L, index)));
-	refuse(read, path, lua_pushfstring(L, "expected %s for %s, got %s", expected, name,
-					   luaL_typename(L, index)));
+		refuse(read, path,
+		       lua_pushfstring(L, "expected %s for %s, got a string of %I bytes", expected,
+				       name, (lua_Integer)lua_rawlen(L, index)));
+	refuse(read, path,
+	       lua_pushfstring(L, "expected %s for %s, got %s", expected, name,
+			       luaL_typename(L, index)));
 }
 
 static int64_t read_integer(struct read *read, const struct slot *slot, int index,
@@ -100,15 +102,17 @@ static int64_t read_integer(struct read *read, const struct slot *slot, int inde
 	if (!reason)
 		return value;
 	text = luaL_tolstring(L, index, NULL);
-	refuse(read, path, lua_pushfstring(L, strncmp(reason, "not ", 4) ? "%s: %s" : "%s is %s",
-					   text, reason));
+	refuse(read, path,
+	       lua_pushfstring(L, strncmp(reason, "not ", 4) ? "%s: %s" : "%s is %s", text,
+			       reason));
 }
 
 static _Noreturn void refuse_range(struct read *read, const struct slot *slot, int64_t value,
 				   const struct path *path)
 {
-	refuse(read, path, lua_pushfstring(read->L, "%I does not fit %s", (lua_Integer)value,
-					   name_of(read, slot)));
+	refuse(read, path,
+	       lua_pushfstring(read->L, "%I does not fit %s", (lua_Integer)value,
+			       name_of(read, slot)));
 }
 
 static void read_int(struct read *read, const struct slot *slot, int index, unsigned char *out,
@@ -159,8 +163,9 @@ static _Noreturn void refuse_name(struct read *read, const struct slot *slot, co
 		type_enumerator(read->btf, &slot->type, i, &enumerator);
 		crumb_nearest_offer(&nearest, enumerator);
 	}
-	refuse(read, path, lua_pushfstring(read->L, "no '%s' in %s%s", name, name_of(read, slot),
-					   nearest_push(read->L, &nearest)));
+	refuse(read, path,
+	       lua_pushfstring(read->L, "no '%s' in %s%s", name, name_of(read, slot),
+			       nearest_push(read->L, &nearest)));
 }
 
 static void read_enum(struct read *read, const struct slot *slot, int index, unsigned char *out,
@@ -178,7 +183,8 @@ static void read_enum(struct read *read, const struct slot *slot, int index, uns
 	for (i = 0; i < btf_vlen(type->t); i++) {
 		value = type_enumerator(read->btf, type, i, &enumerator);
 		negative |= value < 0;
-		if (!is_string || strcmp(name, enumerator) || lua_rawlen(read->L, index) != strlen(name))
+		if (!is_string || strcmp(name, enumerator) ||
+		    lua_rawlen(read->L, index) != strlen(name))
 			continue;
 		if (!bits_fit(value, bits, true) && !bits_fit(value, bits, false))
 			refuse_range(read, slot, value, path);
@@ -207,8 +213,9 @@ static void read_float(struct read *read, const struct slot *slot, int index, un
 	if (slot->type.size == sizeof(single)) {
 		single = (float)number;
 		if (isinf(single) && !isinf(number))
-			refuse(read, path, lua_pushfstring(read->L, "%f does not fit %s", number,
-							   name_of(read, slot)));
+			refuse(read, path,
+			       lua_pushfstring(read->L, "%f does not fit %s", number,
+					       name_of(read, slot)));
 		memcpy(out, &single, sizeof(single));
 	} else {
 		memcpy(out, &number, sizeof(number));
@@ -225,8 +232,9 @@ static void read_string(struct read *read, const struct slot *slot, int index, u
 		refuse_type(read, slot, index, path, "a string");
 	bytes = lua_tolstring(read->L, index, &length);
 	if (length > count)
-		refuse(read, path, lua_pushfstring(read->L, "a string of %I bytes does not fit %s",
-						   (lua_Integer)length, name_of(read, slot)));
+		refuse(read, path,
+		       lua_pushfstring(read->L, "a string of %I bytes does not fit %s",
+				       (lua_Integer)length, name_of(read, slot)));
 	if (text && length < count && memchr(bytes, 0, length))
 		refuse(read, path, "a NUL in the string would end it");
 	memcpy(out, bytes, length);
@@ -254,12 +262,14 @@ static void read_array(struct read *read, const struct slot *slot, int index, un
 		refuse_type(read, slot, index, path, "a list");
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
 		if (!lua_isinteger(L, -2))
-			refuse(read, path, lua_pushfstring(L, "expected a list for %s, got the key '%s'",
-					name_of(read, slot), luaL_tolstring(L, -2, NULL)));
+			refuse(read, path,
+			       lua_pushfstring(L, "expected a list for %s, got the key '%s'",
+					       name_of(read, slot), luaL_tolstring(L, -2, NULL)));
 		at.index = lua_tointeger(L, -2);
 		if (at.index < 1 || (uint64_t)at.index > count)
-			refuse(read, &at, lua_pushfstring(L, "%s has the elements 1 to %I",
-					name_of(read, slot), (lua_Integer)count));
+			refuse(read, &at,
+			       lua_pushfstring(L, "%s has the elements 1 to %I",
+					       name_of(read, slot), (lua_Integer)count));
 		read_value(read, &element, lua_gettop(L),
 			   out + (uint64_t)(at.index - 1) * element.type.size + element.offset,
 			   element.type.size - element.offset, &at, depth + 1);
@@ -279,18 +289,21 @@ static void check_keys(struct read *read, const struct slot *slot, int index,
 		const char *key;
 
 		if (lua_type(L, -2) != LUA_TSTRING)
-			refuse(read, path, lua_pushfstring(L, "no member %s in %s",
-					luaL_tolstring(L, -2, NULL), name_of(read, slot)));
+			refuse(read, path,
+			       lua_pushfstring(L, "no member %s in %s", luaL_tolstring(L, -2, NULL),
+					       name_of(read, slot)));
 		key = lua_tolstring(L, -2, &length);
 		if (strlen(key) != length)
-			refuse(read, path, lua_pushfstring(L, "no member '%s' with a NUL behind it in %s",
-					key, name_of(read, slot)));
+			refuse(read, path,
+			       lua_pushfstring(L, "no member '%s' with a NUL behind it in %s", key,
+					       name_of(read, slot)));
 		if (type_find_member(read->btf, slot, key, length, NULL, &member))
 			continue;
 		crumb_nearest_begin(&nearest, key);
 		type_find_member(read->btf, slot, key, length, &nearest, &member);
-		refuse(read, path, lua_pushfstring(L, "no member '%s' in %s%s", key,
-				name_of(read, slot), nearest_push(L, &nearest)));
+		refuse(read, path,
+		       lua_pushfstring(L, "no member '%s' in %s%s", key, name_of(read, slot),
+				       nearest_push(L, &nearest)));
 	}
 }
 
@@ -327,8 +340,11 @@ static const char *read_members(struct read *read, const struct slot *parent, in
 					   window - member.offset, path, depth + 1);
 		}
 		if (got && found && parent->type.shape == SHAPE_UNION)
-			refuse(read, path, lua_pushfstring(read->L,
-				"'%s' and '%s' are members of one union; give one of them", found, got));
+			refuse(read, path,
+			       lua_pushfstring(
+				       read->L,
+				       "'%s' and '%s' are members of one union; give one of them",
+				       found, got));
 		if (got && !found)
 			found = got;
 	}
@@ -351,8 +367,9 @@ static void read_value(struct read *read, const struct slot *slot, int index, un
 	lua_State *L = read->L;
 
 	if (slot_bytes(read->btf, slot) > window)
-		refuse(read, path, lua_pushfstring(L, "%I bytes are too few for %s",
-						   (lua_Integer)window, name_of(read, slot)));
+		refuse(read, path,
+		       lua_pushfstring(L, "%I bytes are too few for %s", (lua_Integer)window,
+				       name_of(read, slot)));
 	spend(read, path, 1);
 	luaL_checkstack(L, 8, NULL);
 	if (slot->type.shape == SHAPE_ENUM) {
@@ -383,10 +400,12 @@ static void read_value(struct read *read, const struct slot *slot, int index, un
 		read_struct(read, slot, index, out, window, path, depth);
 		break;
 	case SHAPE_RAW:
-		refuse_type(read, slot, index, path, lua_pushfstring(L, "a string of %I bytes",
-							(lua_Integer)slot->type.size));
+		refuse_type(
+			read, slot, index, path,
+			lua_pushfstring(L, "a string of %I bytes", (lua_Integer)slot->type.size));
 	default:
-		refuse(read, path, lua_pushfstring(L, "%s has no bytes to write", name_of(read, slot)));
+		refuse(read, path,
+		       lua_pushfstring(L, "%s has no bytes to write", name_of(read, slot)));
 	}
 }
 
@@ -403,8 +422,8 @@ void codec_read(lua_State *L, int index, const struct btf *btf, uint32_t type, v
 	if (slot_at(btf, type, 0, 0, &slot) || slot.offset > size) {
 		char name[TYPE_NAME_BYTES];
 
-		refuse(&read, &path, lua_pushfstring(L, "%s cannot be written",
-						     type_name(btf, type, name)));
+		refuse(&read, &path,
+		       lua_pushfstring(L, "%s cannot be written", type_name(btf, type, name)));
 	}
 	slot.open = true;
 	read_value(&read, &slot, index, (unsigned char *)out + slot.offset, size - slot.offset,

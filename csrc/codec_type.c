@@ -88,7 +88,7 @@ int type_resolve(const struct btf *btf, uint32_t id, struct type *type)
 		return resolve_int(type);
 	case BTF_KIND_PTR:
 		type->shape = SHAPE_POINTER;
-		type->size = 8;	/* BPF's, whatever the BTF says of "long" */
+		type->size = 8; /* BPF's, whatever the BTF says of "long" */
 		return 0;
 	case BTF_KIND_ENUM:
 	case BTF_KIND_ENUM64:

@@ -14,15 +14,20 @@
 
 #include "nearest.h"
 
-#define TYPE_DEPTH 32		/* levels of nesting, and of typedefs in a row */
-#define TYPE_NAME_BYTES 512	/* names are cut to fit */
+#define TYPE_DEPTH 32 /* levels of nesting, and of typedefs in a row */
+#define TYPE_NAME_BYTES 512 /* names are cut to fit */
 
 enum shape {
-	SHAPE_NONE,	/* has no bytes that can be read: void, functions, forward declarations */
-	SHAPE_INT, SHAPE_BOOL, SHAPE_POINTER, SHAPE_ENUM,	/* 1, 2, 4 or 8 bytes */
+	SHAPE_NONE, /* has no bytes that can be read: void, functions, forward declarations */
+	SHAPE_INT,
+	SHAPE_BOOL,
+	SHAPE_POINTER,
+	SHAPE_ENUM, /* 1, 2, 4 or 8 bytes */
 	SHAPE_FLOAT,
-	SHAPE_RAW,	/* __int128, long double: their bytes are their value */
-	SHAPE_ARRAY, SHAPE_STRUCT, SHAPE_UNION,
+	SHAPE_RAW, /* __int128, long double: their bytes are their value */
+	SHAPE_ARRAY,
+	SHAPE_STRUCT,
+	SHAPE_UNION,
 };
 
 /* A type without its typedefs and qualifiers. */
@@ -31,7 +36,7 @@ struct type {
 	uint32_t id;
 	enum shape shape;
 	bool is_signed;
-	uint8_t bits_from, bits;	/* an integer that BTF says is narrower than its bytes */
+	uint8_t bits_from, bits; /* an integer that BTF says is narrower than its bytes */
 	uint64_t size;
 };
 
@@ -39,8 +44,8 @@ struct type {
 struct slot {
 	struct type type;
 	uint64_t offset;
-	uint8_t bit_offset, bit_size;	/* bit_size 0: no bitfield */
-	bool open;			/* nothing follows: a flexible end may take what is left */
+	uint8_t bit_offset, bit_size; /* bit_size 0: no bitfield */
+	bool open; /* nothing follows: a flexible end may take what is left */
 };
 
 /*

@@ -56,10 +56,12 @@ struct map_shape {
 struct map {
 	struct handle handle;
 	struct bpf_map *bpf; /* NULL: not of an object */
-	const struct btf *btf; /* of key_type and value_type; NULL: raw bytes.  Kept: struct types */
+	const struct btf
+		*btf; /* of key_type and value_type; NULL: raw bytes.  Kept: struct types */
 	int fd; /* of a map without an object, or -1 */
 	struct map_shape shape;
-	struct map_shape inner; /* what a map of maps declares for its inner ones; libbpf forgets it */
+	struct map_shape
+		inner; /* what a map of maps declares for its inner ones; libbpf forgets it */
 };
 
 /* One attachment of a program, made of as many kernel links as it took. */

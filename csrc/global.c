@@ -55,7 +55,7 @@ static bool find(struct object *object, const char *name, struct variable *out)
 
 	if (!object->types->btf)
 		return false;
-	bpf_object__for_each_map(map, object->bpf)
+	bpf_object__for_each_map (map, object->bpf)
 		if (bpf_map__is_internal(map) && find_in(object->types->btf, map, name, out))
 			return true;
 	return false;
@@ -122,12 +122,13 @@ static int l_set_global(lua_State *L)
 	codec_read(L, 3, object->types->btf, variable.type, value, variable.size, name);
 	handle_check(L, 1, OBJECT);
 	if (object->loaded && (bpf_map__map_flags(variable.map) & BPF_F_RDONLY_PROG))
-		return luaL_error(L, "global %s is constant (%s): set it before object:load()", name,
-				  bpf_map__name(variable.map));
+		return luaL_error(L, "global %s is constant (%s): set it before object:load()",
+				  name, bpf_map__name(variable.map));
 	if (!is_shared(object, &variable))
-		return luaL_error(L, "global %s is in a section of static variables only (%s): "
-				  "set it before object:load(), or make one of them global", name,
-				  bpf_map__name(variable.map));
+		return luaL_error(L,
+				  "global %s is in a section of static variables only (%s): "
+				  "set it before object:load(), or make one of them global",
+				  name, bpf_map__name(variable.map));
 	store(variable.memory, value, variable.size);
 	lua_pushboolean(L, 1);
 	return 1;
@@ -160,13 +161,13 @@ static int l_global_names(lua_State *L)
 	__u32 *sections;
 
 	if (types->btf)
-		bpf_object__for_each_map(map, object->bpf)
+		bpf_object__for_each_map (map, object->bpf)
 			count++;
 	sections = lua_newuserdatauv(L, (count + 1) * sizeof(*sections), 0);
 	handle_check(L, 1, OBJECT);
 	count = 0;
 	if (types->btf)
-		bpf_object__for_each_map(map, object->bpf)
+		bpf_object__for_each_map (map, object->bpf)
 			if (bpf_map__is_internal(map))
 				sections[count++] = bpf_map__btf_value_type_id(map);
 	lua_newtable(L);

@@ -235,7 +235,8 @@ int l_handle_methods(lua_State *L)
 
 int l_handle_set_field(lua_State *L)
 {
-	luaL_argcheck(L, lua_isuserdata(L, 1) && luaL_getmetafield(L, 1, "methods"), 1, "not a handle");
+	luaL_argcheck(L, lua_isuserdata(L, 1) && luaL_getmetafield(L, 1, "methods"), 1,
+		      "not a handle");
 	lua_settop(L, 3);
 	handle_set_field(L, 1, luaL_checkstring(L, 2));
 	return 0;

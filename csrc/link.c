@@ -78,7 +78,8 @@ static int part_fd(const struct link_part *part)
 static int fail_usdt(lua_State *L, const char *what)
 {
 	return handle_fail(L, EOPNOTSUPP,
-			   "%s: of a USDT attachment libbpf makes several kernel links, and keeps them to itself",
+			   "%s: of a USDT attachment libbpf makes several kernel links, and keeps "
+			   "them to itself",
 			   what);
 }
 
@@ -121,7 +122,8 @@ static int l_link_raw_info(lua_State *L)
 static int in_bpffs(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder = slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
+	char *folder =
+		slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
 	struct statfs fs;
 	int err = 0;
 
@@ -151,7 +153,8 @@ static int l_link_pin_part(lua_State *L)
 		return handle_fail(L, there, "pin link at %s", path);
 	if (!there)
 		return handle_fail(L, EINVAL,
-				   "pin link at %s: a link is pinned in a bpffs only, such as /sys/fs/bpf (mount -t bpf bpffs /sys/fs/bpf)",
+				   "pin link at %s: a link is pinned in a bpffs only, such as "
+				   "/sys/fs/bpf (mount -t bpf bpffs /sys/fs/bpf)",
 				   path);
 	if (bpf_obj_pin(fd, path))
 		return handle_fail(L, errno, "pin link at %s", path);

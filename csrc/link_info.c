@@ -156,7 +156,7 @@ static void push_cookie(lua_State *L, int fd, const struct uapi_link_info *first
 
 static void push_perf_event(lua_State *L, const struct uapi_link_info *info, const char *name)
 {
-	static const char *const kinds[] = { "unknown", "uprobe", "uretprobe", "kprobe",
+	static const char *const kinds[] = { "unknown",   "uprobe",     "uretprobe", "kprobe",
 					     "kretprobe", "tracepoint", "event" };
 	__u32 kind = info->perf_event.type;
 

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 static int map_release(struct handle *handle)
 {
 	struct map *map = (struct map *)handle;
@@ -124,8 +123,10 @@ static const char *explain(lua_State *L, const struct map *map, int err)
 	switch (err) {
 	case -E2BIG:
 	case -ENOSPC:
-		return lua_pushfstring(L, map_is_array(map) ? "the key is out of range: it has %I elements" :
-				       "it is full: it has room for %I elements",
+		return lua_pushfstring(L,
+				       map_is_array(map)
+					       ? "the key is out of range: it has %I elements"
+					       : "it is full: it has room for %I elements",
 				       (LUAI_UACINT)map->shape.max_entries);
 	case -EEXIST:
 		return "the key is there already";
@@ -172,8 +173,8 @@ static int lookup(lua_State *L, bool take)
 	value = lua_newuserdatauv(L, bytes + 1, 0);
 	memset(value, 0, bytes + 1);
 	fd = map_fd(L, 1);
-	err = take ? bpf_map_lookup_and_delete_elem(fd, key, value) :
-		     bpf_map_lookup_elem(fd, key, value);
+	err = take ? bpf_map_lookup_and_delete_elem(fd, key, value)
+		   : bpf_map_lookup_elem(fd, key, value);
 	if (err == -ENOENT) {
 		lua_pushnil(L);
 		return 1;
@@ -287,14 +288,10 @@ static int l_map_set_max_entries(lua_State *L)
 void map_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "delete", l_map_delete },
-		{ "fd", l_map_fd },
-		{ "lookup", l_map_lookup },
-		{ "lookup_and_delete", l_map_lookup_and_delete },
-		{ "pin", l_map_pin },
-		{ "set_max_entries", l_map_set_max_entries },
-		{ "update", l_map_update },
-		{ NULL, NULL },
+		{ "delete", l_map_delete }, { "fd", l_map_fd },
+		{ "lookup", l_map_lookup }, { "lookup_and_delete", l_map_lookup_and_delete },
+		{ "pin", l_map_pin },       { "set_max_entries", l_map_set_max_entries },
+		{ "update", l_map_update }, { NULL, NULL },
 	};
 
 	handle_class(L, MAP, methods);

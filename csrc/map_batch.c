@@ -35,7 +35,8 @@ static int l_map_lookup_batch(lua_State *L)
 	values = lua_newuserdatauv(L, (size_t)count * bytes + 1, 0);
 	next = lua_newuserdatauv(L, size, 0);
 	memset(next, 0, size);
-	err = bpf_map_lookup_batch(map_fd(L, 1), (void *)position, next, keys, values, &count, NULL);
+	err = bpf_map_lookup_batch(map_fd(L, 1), (void *)position, next, keys, values, &count,
+				   NULL);
 	if (err && err != -ENOENT)
 		return err == -ENOSPC ? handle_fail(L, err, "") : map_fail(L, err, "read");
 	lua_createtable(L, (int)count, 0);
@@ -93,7 +94,8 @@ static int l_map_update_batch(lua_State *L)
 	}
 	err = count ? bpf_map_update_batch(map_fd(L, 1), keys, values, &count, &options) : 0;
 	if (err)
-		return map_fail(L, err, lua_pushfstring(L, "after %d elements: update", (int)count));
+		return map_fail(L, err,
+				lua_pushfstring(L, "after %d elements: update", (int)count));
 	lua_pushinteger(L, count);
 	return 1;
 }
@@ -110,8 +112,8 @@ static int l_map_delete_batch(lua_State *L)
 	keys = check_keys(L, 2, map, &count);
 	err = count ? bpf_map_delete_batch(map_fd(L, 1), keys, &count, NULL) : 0;
 	if (err)
-		return map_fail(L, err, lua_pushfstring(L, "after %d elements: delete from",
-							(int)count));
+		return map_fail(L, err,
+				lua_pushfstring(L, "after %d elements: delete from", (int)count));
 	lua_pushinteger(L, count);
 	return 1;
 }

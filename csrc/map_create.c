@@ -13,8 +13,8 @@ static __u32 check_u32_field(lua_State *L, int arg, const char *key)
 
 	lua_getfield(L, arg, key);
 	if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0 || lua_tointeger(L, -1) > UINT32_MAX)
-		luaL_argerror(L, arg, lua_pushfstring(L, "%s: expected an integer from 0 to 2^32-1",
-						      key));
+		luaL_argerror(L, arg,
+			      lua_pushfstring(L, "%s: expected an integer from 0 to 2^32-1", key));
 	value = lua_tointeger(L, -1);
 	lua_pop(L, 1);
 	return (__u32)value;
@@ -32,8 +32,8 @@ static enum bpf_map_type check_type(lua_State *L, int arg)
 			return type;
 		}
 	}
-	return luaL_argerror(L, arg, lua_pushfstring(L, "type: no map type '%s'",
-						     wanted ? wanted : "nil"));
+	return luaL_argerror(L, arg,
+			     lua_pushfstring(L, "type: no map type '%s'", wanted ? wanted : "nil"));
 }
 
 /* Creates what the map on the top of the stack describes. */

@@ -95,7 +95,8 @@ void map_encode_key(lua_State *L, int index, const struct map *map, void *out)
 	if (map->shape.key_size)
 		encode(L, index, map, map->shape.key_type, out, map->shape.key_size, "key");
 	else if (!lua_isnoneornil(L, index))
-		luaL_error(L, "key: a %s has none; pass nil", libbpf_bpf_map_type_str(map->shape.type));
+		luaL_error(L, "key: a %s has none; pass nil",
+			   libbpf_bpf_map_type_str(map->shape.type));
 }
 
 /* A list with a value for each CPU; what it leaves out is 0. */
@@ -130,8 +131,8 @@ static void encode_descriptor(lua_State *L, int index, const struct map *map, co
 	else if (inner && !strcmp(class, MAP))
 		fd = map_fd(L, index);
 	else
-		luaL_error(L, "value: a %s takes an open %s", libbpf_bpf_map_type_str(map->shape.type),
-			   class);
+		luaL_error(L, "value: a %s takes an open %s",
+			   libbpf_bpf_map_type_str(map->shape.type), class);
 	if (fd < 0)
 		luaL_error(L, "value: the program is not loaded");
 	memcpy(out, &fd, sizeof(fd));
@@ -218,8 +219,8 @@ void map_push_value(lua_State *L, const struct map *map, const void *data, size_
 	} else if (is_per_cpu(map)) {
 		lua_createtable(L, (int)cpus, 0);
 		for (size_t i = 0; i < cpus; i++) {
-			decode(L, map, map->shape.value_type, (const char *)data + i * cpu_stride(map),
-			       map->shape.value_size);
+			decode(L, map, map->shape.value_type,
+			       (const char *)data + i * cpu_stride(map), map->shape.value_size);
 			lua_rawseti(L, -2, (lua_Integer)i + 1);
 		}
 	} else {

@@ -39,7 +39,8 @@ static const char *not_bpf(const char *bytes, size_t length)
 	if (header.e_ident[EI_CLASS] != ELFCLASS64)
 		return "not a 64-bit ELF file";
 	if (header.e_machine != EM_BPF)
-		return "an ELF file for another machine, not for BPF (compile with clang -target bpf)";
+		return "an ELF file for another machine, not for BPF (compile with clang -target "
+		       "bpf)";
 	if (header.e_ident[EI_DATA] != ELFDATA2LSB)
 		return "a BPF file of the other byte order (compile with -target bpfel)";
 	return NULL;
@@ -86,13 +87,13 @@ static void push_members(lua_State *L, struct object *object)
 	int owner = lua_gettop(L);
 
 	lua_newtable(L);
-	bpf_object__for_each_program(program, object->bpf) {
+	bpf_object__for_each_program (program, object->bpf) {
 		program_push(L, owner, program);
 		lua_setfield(L, -2, bpf_program__name(program));
 	}
 	handle_set_field(L, owner, "programs");
 	lua_newtable(L);
-	bpf_object__for_each_map(map, object->bpf) {
+	bpf_object__for_each_map (map, object->bpf) {
 		map_push(L, owner, map);
 		lua_setfield(L, -2, bpf_map__name(map));
 	}
@@ -172,7 +173,7 @@ static int l_object_load(lua_State *L)
 	if (err)
 		return handle_fail_log(L, err, "load %s", bpf_object__name(object->bpf));
 	object->loaded = true;
-	bpf_object__for_each_map(map, object->bpf) {
+	bpf_object__for_each_map (map, object->bpf) {
 		if (bpf_map__is_internal(map))
 			err = share_globals(map);
 		if (err)

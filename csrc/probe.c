@@ -31,14 +31,13 @@ static const struct bpf_insn cookie_program[] = {
 static int load(enum bpf_prog_type type, int attach_type, int btf_id, bool with_cookie)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, options,
-		.expected_attach_type = (enum bpf_attach_type)attach_type,
-		.attach_btf_id = (__u32)btf_id,
-	);
-	int fd = with_cookie ?
-		 bpf_prog_load(type, "crumb_probe", "GPL", cookie_program,
-			       sizeof(cookie_program) / sizeof(*cookie_program), &options) :
-		 bpf_prog_load(type, "crumb_probe", "GPL", program,
-			       sizeof(program) / sizeof(*program), &options);
+		    .expected_attach_type = (enum bpf_attach_type)attach_type,
+		    .attach_btf_id = (__u32)btf_id);
+	int fd = with_cookie
+			 ? bpf_prog_load(type, "crumb_probe", "GPL", cookie_program,
+					 sizeof(cookie_program) / sizeof(*cookie_program), &options)
+			 : bpf_prog_load(type, "crumb_probe", "GPL", program,
+					 sizeof(program) / sizeof(*program), &options);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -70,10 +69,8 @@ static int probe_multi(int attach_type, int answer, const struct bpf_link_create
 
 static int probe_kprobe_multi(void)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, options,
-		.kprobe_multi.cnt = 1,
-		.kprobe_multi.addrs = (const unsigned long *)1,
-	);
+	LIBBPF_OPTS(bpf_link_create_opts, options, .kprobe_multi.cnt = 1,
+		    .kprobe_multi.addrs = (const unsigned long *)1);
 
 	return probe_multi(UAPI_TRACE_KPROBE_MULTI, -EFAULT, &options);
 }
@@ -81,11 +78,8 @@ static int probe_kprobe_multi(void)
 static int probe_uprobe_multi(void)
 {
 	const unsigned long offset = 0;
-	LIBBPF_OPTS(bpf_link_create_opts, options,
-		.uprobe_multi.path = "/",
-		.uprobe_multi.offsets = &offset,
-		.uprobe_multi.cnt = 1,
-	);
+	LIBBPF_OPTS(bpf_link_create_opts, options, .uprobe_multi.path = "/",
+		    .uprobe_multi.offsets = &offset, .uprobe_multi.cnt = 1);
 
 	return probe_multi(UAPI_TRACE_UPROBE_MULTI, -EBADF, &options);
 }
@@ -113,8 +107,8 @@ static int probe_raw_tracepoint(bool with_cookie)
 static int probe_trace(enum bpf_attach_type type, bool with_cookie)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .tracing.cookie = with_cookie);
-	int id = libbpf_find_vmlinux_btf_id(type == BPF_TRACE_RAW_TP ? "task_rename" :
-								      "bpf_fentry_test1", type);
+	int id = libbpf_find_vmlinux_btf_id(
+		type == BPF_TRACE_RAW_TP ? "task_rename" : "bpf_fentry_test1", type);
 	int fd;
 
 	if (id < 0)
@@ -122,8 +116,8 @@ static int probe_trace(enum bpf_attach_type type, bool with_cookie)
 	fd = load(BPF_PROG_TYPE_TRACING, type, id, with_cookie);
 	if (fd < 0)
 		return fd;
-	return finish(fd, type == BPF_TRACE_RAW_TP ? open_raw(fd, NULL, with_cookie) :
-						    bpf_link_create(fd, 0, type, &options));
+	return finish(fd, type == BPF_TRACE_RAW_TP ? open_raw(fd, NULL, with_cookie)
+						   : bpf_link_create(fd, 0, type, &options));
 }
 
 /* BPF_LINK_CREATE on a perf event, without which no perf hook takes a cookie: no such descriptor is the good answer. */
@@ -160,25 +154,52 @@ static int probe_ring(void)
 	return libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, NULL) > 0 ? 0 : -EINVAL;
 }
 
-static int probe_raw_plain(void) { return probe_raw_tracepoint(false); }
-static int probe_raw_cookie(void) { return probe_raw_tracepoint(true); }
-static int probe_tp_btf_plain(void) { return probe_trace(BPF_TRACE_RAW_TP, false); }
-static int probe_tp_btf_cookie(void) { return probe_trace(BPF_TRACE_RAW_TP, true); }
-static int probe_fentry_plain(void) { return probe_trace(BPF_TRACE_FENTRY, false); }
-static int probe_fentry_cookie(void) { return probe_trace(BPF_TRACE_FENTRY, true); }
+static int probe_raw_plain(void)
+{
+	return probe_raw_tracepoint(false);
+}
+static int probe_raw_cookie(void)
+{
+	return probe_raw_tracepoint(true);
+}
+static int probe_tp_btf_plain(void)
+{
+	return probe_trace(BPF_TRACE_RAW_TP, false);
+}
+static int probe_tp_btf_cookie(void)
+{
+	return probe_trace(BPF_TRACE_RAW_TP, true);
+}
+static int probe_fentry_plain(void)
+{
+	return probe_trace(BPF_TRACE_FENTRY, false);
+}
+static int probe_fentry_cookie(void)
+{
+	return probe_trace(BPF_TRACE_FENTRY, true);
+}
 
 /* core.probe(what) -> true | nil, message, errno */
 int l_probe(lua_State *L)
 {
 	static const char *const names[] = {
-		"perf_link", "kprobe.multi", "uprobe.multi", "rawtracepoint",
-		"rawtracepoint cookie", "tp_btf", "tp_btf cookie", "fentry",
-		"fentry cookie", "hardware", "ring", NULL,
+		"perf_link",
+		"kprobe.multi",
+		"uprobe.multi",
+		"rawtracepoint",
+		"rawtracepoint cookie",
+		"tp_btf",
+		"tp_btf cookie",
+		"fentry",
+		"fentry cookie",
+		"hardware",
+		"ring",
+		NULL,
 	};
 	static int (*const probes[])(void) = {
-		probe_perf_link, probe_kprobe_multi, probe_uprobe_multi, probe_raw_plain,
-		probe_raw_cookie, probe_tp_btf_plain, probe_tp_btf_cookie, probe_fentry_plain,
-		probe_fentry_cookie, probe_hardware, probe_ring,
+		probe_perf_link,     probe_kprobe_multi, probe_uprobe_multi,  probe_raw_plain,
+		probe_raw_cookie,    probe_tp_btf_plain, probe_tp_btf_cookie, probe_fentry_plain,
+		probe_fentry_cookie, probe_hardware,     probe_ring,
 	};
 	int err = probes[luaL_checkoption(L, 1, NULL, names)]();
 

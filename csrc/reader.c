@@ -43,8 +43,8 @@ enum { UP_READER = 1, UP_RING, UP_MAPS, UP_PAUSE, UP_KEYS };
 /* The bytes of a record that a field takes. */
 static uint64_t field_end(const struct btf *btf, const struct field *field)
 {
-	int64_t size = field->bit_size ? (field->bit_offset + field->bit_size + 7) / 8 :
-					 crumb_type_size(btf, field->type);
+	int64_t size = field->bit_size ? (field->bit_offset + field->bit_size + 7) / 8
+				       : crumb_type_size(btf, field->type);
 
 	return field->offset + (uint64_t)(size > 0 ? size : 0);
 }
@@ -229,8 +229,7 @@ static int l_reader_next(lua_State *L)
  * Appends the names of a struct's members to the list on the top of the stack; those of its
  * anonymous members stand beside its own.  false: they are too many.
  */
-static bool append_members(lua_State *L, const struct btf *btf, uint32_t id, int depth,
-			   int *visits)
+static bool append_members(lua_State *L, const struct btf *btf, uint32_t id, int depth, int *visits)
 {
 	const struct btf_type *type = btf__type_by_id(btf, (uint32_t)btf__resolve_type(btf, id));
 
@@ -344,7 +343,8 @@ int l_ring_reader(lua_State *L)
 	uint32_t total = 0;
 	struct reader *reader;
 
-	luaL_argcheck(L, !fields || lua_rawlen(L, fields) <= FIELD_LIMIT, FIELDS, "too many fields");
+	luaL_argcheck(L, !fields || lua_rawlen(L, fields) <= FIELD_LIMIT, FIELDS,
+		      "too many fields");
 	luaL_checktype(L, PAUSE, LUA_TFUNCTION);
 	lua_settop(L, SNAPSHOT);
 	reader = lua_newuserdatauv(L, sizeof(*reader), 2);
@@ -366,9 +366,9 @@ int l_ring_reader(lua_State *L)
 			.btf = source->btf,
 			.type = source->type,
 			.least = source->least,
-			.end = lua_toboolean(L, SNAPSHOT) ?
-				       __atomic_load_n(source->producer, __ATOMIC_ACQUIRE) :
-				       ULONG_MAX,
+			.end = lua_toboolean(L, SNAPSHOT)
+				       ? __atomic_load_n(source->producer, __ATOMIC_ACQUIRE)
+				       : ULONG_MAX,
 		};
 	}
 	for (size_t i = 0; i < reader->count; i++) {

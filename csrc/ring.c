@@ -83,7 +83,8 @@ static int source_map(struct source *source, size_t page)
 }
 
 /* Gives the source the type `name` of its map's object. */
-static void source_type(lua_State *L, struct source *source, const struct map *map, const char *name)
+static void source_type(lua_State *L, struct source *source, const struct map *map,
+			const char *name)
 {
 	struct nearest nearest;
 	int64_t size;
@@ -95,8 +96,9 @@ static void source_type(lua_State *L, struct source *source, const struct map *m
 	}
 	id = type_find(map->btf, name, &nearest);
 	if (id <= 0) {
-		luaL_argerror(L, 3, lua_pushfstring(L, "no type '%s' in the object's BTF%s", name,
-						    nearest_push(L, &nearest)));
+		luaL_argerror(L, 3,
+			      lua_pushfstring(L, "no type '%s' in the object's BTF%s", name,
+					      nearest_push(L, &nearest)));
 		return;
 	}
 	size = crumb_type_size(map->btf, (uint32_t)id);
@@ -255,12 +257,8 @@ static int l_ring_stats(lua_State *L)
 void ring_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "add_map", l_ring_add_map },
-		{ "fd", l_ring_fd },
-		{ "reader", l_ring_reader },
-		{ "stats", l_ring_stats },
-		{ "wait", l_ring_wait },
-		{ NULL, NULL },
+		{ "add_map", l_ring_add_map }, { "fd", l_ring_fd },     { "reader", l_ring_reader },
+		{ "stats", l_ring_stats },     { "wait", l_ring_wait }, { NULL, NULL },
 	};
 
 	handle_class(L, RING, methods);

@@ -8,16 +8,19 @@
 
 #include <linux/types.h>
 
-enum { /* enum bpf_attach_type */
+/* enum bpf_attach_type */
+enum {
 	UAPI_TRACE_KPROBE_MULTI = 42, /* 5.18 */
 	UAPI_TRACE_UPROBE_MULTI = 48, /* 6.6 */
 };
 
-enum { /* enum bpf_func_id */
+/* enum bpf_func_id */
+enum {
 	UAPI_FUNC_GET_ATTACH_COOKIE = 174, /* 5.15 */
 };
 
-enum { /* enum bpf_link_type */
+/* enum bpf_link_type */
+enum {
 	UAPI_LINK_RAW_TRACEPOINT = 1,
 	UAPI_LINK_TRACING = 2,
 	UAPI_LINK_PERF_EVENT = 7,
@@ -25,7 +28,8 @@ enum { /* enum bpf_link_type */
 	UAPI_LINK_UPROBE_MULTI = 12,
 };
 
-enum { /* enum bpf_perf_event_type, 6.6 */
+/* enum bpf_perf_event_type, 6.6 */
+enum {
 	UAPI_PERF_UPROBE = 1,
 	UAPI_PERF_URETPROBE,
 	UAPI_PERF_KPROBE,

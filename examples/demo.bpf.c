@@ -5,10 +5,10 @@ const volatile __u32 self; /* the demo's own process is left out */
 
 struct rule {
 	union {
-		char comm[16];	/* whose calls count; empty: everyone's */
+		char comm[16]; /* whose calls count; empty: everyone's */
 		__u64 words[2];
 	};
-	__s64 events;		/* so many of the next hits are sent */
+	__s64 events; /* so many of the next hits are sent */
 };
 
 struct {
@@ -78,7 +78,13 @@ static __always_inline int hit(struct pt_regs *ctx)
 }
 
 /* The demo loads one of these: kernels from 6.6 on attach to any number of functions at once. */
-SEC("uprobe.multi") int on_hit_multi(struct pt_regs *ctx) { return hit(ctx); }
-SEC("uprobe") int on_hit(struct pt_regs *ctx) { return hit(ctx); }
+SEC("uprobe.multi") int on_hit_multi(struct pt_regs *ctx)
+{
+	return hit(ctx);
+}
+SEC("uprobe") int on_hit(struct pt_regs *ctx)
+{
+	return hit(ctx);
+}
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

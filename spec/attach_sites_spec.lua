@@ -236,6 +236,42 @@ for _, multi in ipairs { false, true } do
 	end)
 end
 
+describe("a place that the kernel refuses", function()
+	for _, hook in ipairs { "uprobe", "uprobe.multi" } do
+		it("is named among others, or left out, by " .. hook, function()
+			local reason <const> = cookies.missing(hook, "cookie")
+			if reason then pending(reason) end
+			if cookies.SYSCALL ~= "__x64_sys_" then pending "which instructions take no uprobe is known of x86 only" end
+			local name <const> = hook == "uprobe" and "on_uprobe" or "on_uprobe_multi"
+			local object <close> = assert(cookies.load(victim, name):load())
+			local program <const> = object.programs[name]
+			local given <const> = {
+				"uprobe:" .. VICTIM, symbols = { "hit_a", "hit_b", "locked", "hit_c", "hit_d" }, cookie = function(_, i) return i end,
+			}
+			local link <const>, message <const> = program:attach(given)
+			assert.is_nil(link)
+			assert.matches("^attach uprobe:" .. VICTIM .. ":locked: [^\n]*: the kernel takes no uprobe on the instruction there",
+				message)
+			local _ <const>, of_glob <const> = program:attach { "uprobe:" .. VICTIM .. ":*", only = function(site)
+				return site.symbol == "locked" or site.symbol == "hit_a"
+			end }
+			assert.matches("^attach uprobe:" .. VICTIM .. ":%* %(locked%): [^\n]*: the kernel takes no uprobe", of_glob)
+			victim:call("hit_a", 3)
+			assert.same({}, cookies.taken(object))
+			given.missing = "skip"
+			local without <const> = assert(program:attach(given))
+			for i, word in ipairs { "hit_a", "hit_b", "locked", "hit_c", "hit_d" } do victim:call(word, i) end
+			assert.same({ 1, 2, [4] = 4, [5] = 5 }, cookies.taken(object))
+			assert.same({ 1, 2, 4, 5 }, without.cookies)
+			assert.equal(4, #without.sites)
+			assert.equal("locked", without.skipped[1].symbol)
+			assert.matches("takes no uprobe", without.skipped[1].reason)
+			given.symbols = { "locked" }
+			assert.is_nil((program:attach(given)))
+		end)
+	end
+end)
+
 describe("a process", function()
 	for _, hook in ipairs { "uprobe", "uprobe.multi", "usdt" } do
 		it("is the only one, by " .. hook, function()

@@ -16,10 +16,10 @@ function lab.pid()
 end
 
 -- An emulated machine is a fifty times slower.
-local slow <const> = lab.read "/proc/cpuinfo":find "QEMU Virtual CPU" ~= nil
+lab.slow = lab.read "/proc/cpuinfo":find "QEMU Virtual CPU" ~= nil
 
 --- How often a spec repeats something.
-function lab.times(n) return slow and math.max(1, n // 20) or n end
+function lab.times(n) return lab.slow and math.max(1, n // 20) or n end
 
 --- Descriptors that this process has open.
 function lab.descriptors()

@@ -12,7 +12,7 @@ local features <const> = lazy "crumb.bpf.features"
 local Program <const>, PROGRAM <const> = core.methods "crumb.Program"
 
 local EPERM <const>, ENOENT <const>, ESRCH <const>, EACCES <const>, EBUSY <const> = 1, 2, 3, 13, 16
-local EEXIST <const>, EINVAL <const>, EMFILE <const> = 17, 22, 24
+local EEXIST <const>, EINVAL <const>, EMFILE <const>, EILSEQ <const>, EOPNOTSUPP <const> = 17, 22, 24, 84, 95
 
 local PERF_TYPE <const> = { hardware = 0, software = 1, profile = 1 }
 local SOFTWARE_CPU_CLOCK <const> = 0
@@ -116,9 +116,11 @@ local HINTS <const> = {
 		[EACCES] = "the program reads past the end of this tracepoint's record: see its format in tracefs",
 	},
 	fentry = { [EBUSY] = "this program is attached there already, and a function takes it once: load another copy of its object" },
+	uprobe = { [EOPNOTSUPP] = "the kernel takes no uprobe on the instruction there" },
 	usdt = { [ESRCH] = "the program's object has no map for USDT: it must #include <bpf/usdt.bpf.h>" },
 	profile = { [EINVAL] = "the frequency may be more than /proc/sys/kernel/perf_event_max_sample_rate" },
 }
+HINTS.uretprobe, HINTS["uprobe.multi"] = HINTS.uprobe, HINTS.uprobe
 HINTS.fexit = HINTS.fentry
 HINTS.tp_btf = HINTS.fentry
 
@@ -135,7 +137,9 @@ local function failure(hook, group, why, errno)
 	local reason <const>, log <const> = why:match "^([^\n]*)(.*)$"
 	local hint <const> = hint_for(hook, first, errno)
 	local refused <const> = features.refused(hook, group.bits[1])
-	return nil, ("attach %s%s: %s%s"):format(first.target, more > 0 and (" and %d more"):format(more) or "",
+	local which = more > 0 and (" and %d more"):format(more) or ""
+	if more == 0 and not first.target:find(first.symbol, 1, true) then which = (" (%s)"):format(first.symbol) end
+	return nil, ("attach %s%s: %s%s"):format(first.target, which,
 		refused or reason .. (hint and ": " .. hint or ""), refused and "" or log), errno
 end
 
@@ -165,14 +169,41 @@ local function add(link, multi, group, pid)
 	return HOOKS[site.kind].attach(link, site, group.bits[1], pid)
 end
 
-local function attach_group(link, multi, group, pid)
-	local site <const> = group.sites[1]
-	local hook <const> = multi and multi.name or site.kind
+-- What may be wrong with one site and no other.
+local OF_A_SITE <const> = { [ENOENT] = true, [EINVAL] = true, [EILSEQ] = true, [EOPNOTSUPP] = true }
+
+local function first_of(group, count)
+	return { sites = table.move(group.sites, 1, count, 1, {}), bits = table.move(group.bits, 1, count, 1, {}) }
+end
+
+-- The place in a group of the first site that the kernel refuses, which it does not tell: fewer are tried.
+local function culprit(program, multi, group, pid)
+	local low, high = 1, #group.sites
+	while low < high do
+		local middle <const> = (low + high) // 2
+		local trial <close> = program:link()
+		if add(trial, multi, first_of(group, middle), pid) then low = middle + 1 else high = middle end
+	end
+	return low
+end
+
+-- Attaches a group; with `skipped` it goes on without the sites that the kernel refuses, which it collects there.
+local function attach_group(link, program, multi, group, pid, skipped)
+	local hook <const> = multi and multi.name or group.sites[1].kind
 	local dropped <const> = features.drops_cookie(hook, group.bits[1])
-	if dropped then return nil, ("attach %s: %s"):format(site.target, dropped), EINVAL end
-	local done <const>, why <const>, errno <const> = add(link, multi, group, pid)
-	if done then return true end
-	return failure(hook, group, why, errno)
+	if dropped then return nil, ("attach %s: %s"):format(group.sites[1].target, dropped), EINVAL end
+	while group.sites[1] do
+		local done <const>, why <const>, errno <const> = add(link, multi, group, pid)
+		if done then return true end
+		if not OF_A_SITE[errno] or features.refused(hook, group.bits[1]) then return failure(hook, group, why, errno) end
+		local at <const> = culprit(program, multi, group, pid)
+		local site <const>, bits <const> = table.remove(group.sites, at), table.remove(group.bits, at)
+		local _ <const>, message <const> = failure(hook, { sites = { site }, bits = { bits } }, why, errno)
+		if not skipped then return nil, message, errno end
+		site.reason, site.errno = message, errno
+		skipped[#skipped + 1] = site
+	end
+	return true
 end
 
 -- The target that a tracing program was loaded for.
@@ -294,12 +325,16 @@ end
 local function plural(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
 
 local function describe(link, multi, chosen, bits, skipped)
-	core.set_field(link, "sites", chosen)
+	local attached <const>, cookies <const> = {}, {}
+	for i, site in ipairs(chosen) do
+		if not site.reason then attached[#attached + 1], cookies[#cookies + 1] = site, bits[i] end
+	end
+	core.set_field(link, "sites", attached)
 	core.set_field(link, "skipped", skipped)
-	core.set_field(link, "cookies", bits)
-	core.set_field(link, "cookie", bits[1])
+	core.set_field(link, "cookies", cookies)
+	core.set_field(link, "cookie", cookies[1])
 	core.set_field(link, "mechanism", ("%s: %s, %s"):format(multi and multi.name or chosen[1].kind,
-		plural(#chosen, "site"), plural(#link, "kernel link")))
+		plural(#attached, "site"), plural(#link, "kernel link")))
 	return link
 end
 
@@ -319,12 +354,15 @@ local function attach(link, program, given)
 	if not found then return nil, "attach " .. message, errno end
 	local chosen <const>, bits <const>, skipped <const> = cookie.assign(guard(given.cookie), found)
 	if #chosen == 0 then misuse "no site has a cookie, so nothing would be attached" end
+	table.move(found.skipped, 1, #found.skipped, #skipped + 1, skipped)
 	local multi <const> = MULTI[program.attach_type]
 	for _, group in ipairs(groups_of(chosen, bits, multi)) do
-		local done <const>, why <const>, number <const> = attach_group(link, multi, group, given.pid)
+		local done <const>, why <const>, number <const> =
+			attach_group(link, program, multi, group, given.pid, given.missing == "skip" and skipped)
 		if not done then return nil, why, number end
 	end
-	return describe(link, multi, chosen, bits, table.move(found.skipped, 1, #found.skipped, #skipped + 1, skipped))
+	if #link == 0 then return nil, skipped[#skipped].reason, skipped[#skipped].errno end
+	return describe(link, multi, chosen, bits, skipped)
 end
 
 --- Attaches the program, each site with its own cookie.
@@ -332,7 +370,7 @@ end
 --- `program:attach { "uprobe:/bin/app:main.*", cookie = { ["main.foobar"] = 1 } }`; without a target, the section's own.
 --- Options: `cookie` (an integer, a list, a table symbol -> integer, or function(site, i)), `pid`, `symbols` (exact names
 --- behind a target such as "uprobe:/bin/app" or "kprobe"), `offsets`, `either` (targets, the first that is there), `only`,
---- `missing` ("skip": go on without names that are not there, and list them in `link.skipped`).
+--- `missing` ("skip": go on without what is not there or the kernel refuses, and list it in `link.skipped`).
 --- Errors: nil, message, errno when the kernel, the files or the names refuse, and then nothing is attached; raises
 --- for wrong use.
 ---@param given table?
