@@ -54,7 +54,10 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 {
 	crumb_log_install();
 	btf_register(L);
+	directory_register(L);
 	elf_register(L);
+	execute_register(L);
+	file_register(L);
 	interrupt_register(L);
 	link_register(L);
 	map_register(L);

@@ -101,7 +101,10 @@ void map_register(lua_State *L);
 void link_register(lua_State *L);
 void ring_register(lua_State *L);
 void interrupt_register(lua_State *L);
+void directory_register(lua_State *L);
 void elf_register(lua_State *L);
+void execute_register(lua_State *L);
+void file_register(lua_State *L);
 void btf_register(lua_State *L);
 
 extern const luaL_Reg attach_methods[]; /* of crumb.Link */

@@ -22,16 +22,13 @@ static int release(struct handle *handle)
 /* core.directory(path) -> list of names without "." and ".." | nil, message, errno */
 int l_directory(lua_State *L)
 {
-	static const luaL_Reg methods[] = { { NULL, NULL } };
-	size_t length;
-	const char *path = luaL_checklstring(L, 1, &length);
+	const char *path = handle_check_text(L, 1);
 	struct directory *directory;
 	struct dirent *entry;
 	lua_Integer count = 0;
 
-	luaL_argcheck(L, length == strlen(path), 1, "the path holds a NUL");
-	handle_class(L, CLASS, methods);
 	directory = handle_new(L, CLASS, sizeof(*directory), 0);
+	lua_toclose(L, -1);
 	directory->stream = opendir(path);
 	if (!directory->stream)
 		return handle_fail(L, errno, "list %s", path);
@@ -47,6 +44,12 @@ int l_directory(lua_State *L)
 	}
 	if (errno)
 		return handle_fail(L, errno, "list %s", path);
-	handle_release(&directory->handle);
 	return 1;
+}
+
+void directory_register(lua_State *L)
+{
+	static const luaL_Reg methods[] = { { NULL, NULL } };
+
+	handle_class(L, CLASS, methods);
 }

@@ -116,7 +116,6 @@ int l_execute(lua_State *L)
 		lua_pop(L, 1);
 	}
 	argv[count] = NULL;
-	handle_class(L, CHILD, (const luaL_Reg[]){ { NULL, NULL } });
 	child = handle_new(L, CHILD, sizeof(*child), 0);
 	lua_toclose(L, -1);
 	child->handle.release = child_release;
@@ -132,4 +131,11 @@ int l_execute(lua_State *L)
 	push_stream(L, child->streams[OUTPUT]);
 	push_stream(L, child->streams[ERRORS]);
 	return 3;
+}
+
+void execute_register(lua_State *L)
+{
+	static const luaL_Reg methods[] = { { NULL, NULL } };
+
+	handle_class(L, CHILD, methods);
 }

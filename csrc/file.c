@@ -102,7 +102,6 @@ int l_read(lua_State *L)
 	ssize_t got;
 
 	luaL_argcheck(L, length == strlen(path), 1, "the path holds a NUL");
-	handle_class(L, CLASS, (const luaL_Reg[]){ { NULL, NULL } });
 	file = handle_new(L, CLASS, sizeof(*file), 0);
 	lua_toclose(L, -1);
 	file->fd = crumb_open_regular(path, &status, reason);
@@ -117,4 +116,11 @@ int l_read(lua_State *L)
 		return fail(L, errno, path, "");
 	luaL_pushresultsize(&buffer, (size_t)got);
 	return 1;
+}
+
+void file_register(lua_State *L)
+{
+	static const luaL_Reg methods[] = { { NULL, NULL } };
+
+	handle_class(L, CLASS, methods);
 }

@@ -4,18 +4,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "integer.h"
 #include "log.h"
 #include "map.h"
 
 static __u32 check_u32_field(lua_State *L, int arg, const char *key)
 {
-	lua_Integer value;
+	int64_t value = -1;
 
 	lua_getfield(L, arg, key);
-	if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0 || lua_tointeger(L, -1) > UINT32_MAX)
+	if (integer_read(L, -1, &value) || value < 0 || value > UINT32_MAX)
 		luaL_argerror(L, arg,
 			      lua_pushfstring(L, "%s: expected an integer from 0 to 2^32-1", key));
-	value = lua_tointeger(L, -1);
 	lua_pop(L, 1);
 	return (__u32)value;
 }

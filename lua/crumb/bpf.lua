@@ -73,7 +73,7 @@ end
 function bpf.open(source)
 	local given = source
 	if type(source) == "string" then
-		local bytes <const>, message <const>, errno <const> = core.read(source)
+		local bytes <const>, message <const>, errno <const> = options.call("bpf.open", core.read, source)
 		if not bytes then return nil, "open: " .. message, errno end
 		given = { bytes = bytes, name = source }
 	end

@@ -24,12 +24,11 @@ end
 ---@param what string what the options are of, such as "program:attach"
 ---@param given table? integer keys are left alone
 ---@param known table<string, string> name -> types that are taken ("integer|table")
----@param level integer? of the line to blame; 3
 ---@return table given an empty table for nil
-function options.check(what, given, known, level)
+function options.check(what, given, known)
 	if given == nil then return {} end
 	if type(given) ~= "table" then
-		error(("%s: expected a table of options, got %s"):format(what, type(given)), level or 3)
+		error(("%s: expected a table of options, got %s"):format(what, type(given)), 3)
 	end
 	for name, value in pairs(given) do
 		if type(name) == "string" then
@@ -37,17 +36,17 @@ function options.check(what, given, known, level)
 			if not wanted then
 				local _ <const>, near <const> = core.nearest(name, keys_of(known))
 				error(("%s: no option '%s'%s"):format(what, name,
-					near ~= "" and near or (" (there are %s)"):format(table.concat(keys_of(known), ", "))), level or 3)
+					near ~= "" and near or (" (there are %s)"):format(table.concat(keys_of(known), ", "))), 3)
 			elseif not is_a(value, wanted) then
 				error(("%s: option '%s': expected %s, got %s"):format(what, name,
-					wanted:gsub("|", " or "), type(value)), level or 3)
+					wanted:gsub("|", " or "), type(value)), 3)
 			end
 		end
 	end
 	return given
 end
 
---- Calls a function of crumb.core for a person: what it raises names what they called.
+--- Calls a function for a person: what it raises names what they called, at their line.
 --- Errors: raises at the caller's caller.
 ---@param what string what they called, such as "object:ring"
 ---@param call function
@@ -58,20 +57,20 @@ function options.call(what, call, ...)
 	local message = results[2]
 	if type(message) ~= "string" then error(message, 0) end
 	message = message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", "")
-	error(("%s: %s"):format(what, message:match "^bad argument #%-?%d+ to '.-' %((.*)%)$"
-		or message:match "^calling '.-' on bad self %((.*)%)$" or message), 3)
+	message = message:match "^bad argument #%-?%d+ to '.-' %((.*)%)$"
+		or message:match "^calling '.-' on bad self %((.*)%)$" or message
+	error(message:find(what, 1, true) == 1 and message or ("%s: %s"):format(what, message), 3)
 end
 
 --- Seconds as nanoseconds.
 --- Errors: raises for what is no number or negative.
 ---@param what string
 ---@param seconds number?
----@param level integer? of the line to blame; 3
 ---@return integer? nanoseconds nil for nil
-function options.duration(what, seconds, level)
+function options.duration(what, seconds)
 	if seconds == nil then return nil end
 	if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-		error(("%s: expected seconds, 0 or more, got %s"):format(what, tostring(seconds)), level or 3)
+		error(("%s: expected seconds, 0 or more, got %s"):format(what, tostring(seconds)), 3)
 	end
 	-- The clock counts in 63 bits: what is longer than a century is for ever.
 	return math.floor(math.min(seconds, 3e9) * 1e9)

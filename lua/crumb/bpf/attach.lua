@@ -233,7 +233,16 @@ local function named_targets(text, given)
 	return list
 end
 
+-- A variable that is nil leaves a hole, at which ipairs would stop in silence.
+local function check_holes(list, what)
+	for i in pairs(list) do
+		if math.type(i) == "integer" and i > 1 and list[i - 1] == nil then misuse("%s %d is nil", what, i - 1) end
+	end
+end
+
 local function targets_of(program, given)
+	check_holes(given, "target")
+	for _, name in ipairs { "either", "symbols", "offsets" } do check_holes(given[name] or {}, name) end
 	local parsed <const> = {}
 	if (given.symbols or given.offsets) and #(given.symbols or given.offsets) == 0 then
 		misuse("an empty list of %s", given.symbols and "symbols" or "offsets")
@@ -352,6 +361,7 @@ local function attach(link, program, given)
 	local found <const>, message <const>, errno <const> =
 		resolve(targets, setmetatable({ only = guard(given.only) }, { __index = given }), opened)
 	if not found then return nil, "attach " .. message, errno end
+	if #found == 0 then misuse "only took none of the sites, so nothing would be attached" end
 	local chosen <const>, bits <const>, skipped <const> = cookie.assign(guard(given.cookie), found)
 	if #chosen == 0 then misuse "no site has a cookie, so nothing would be attached" end
 	table.move(found.skipped, 1, #found.skipped, #skipped + 1, skipped)
@@ -397,6 +407,10 @@ local set_attach_target <const> = Program.set_attach_target
 ---@param name string
 ---@return crumb.Program?, string?, integer?
 function Program:set_attach_target(name)
+	if self.type ~= "tracing" and self.type ~= "lsm" and self.type ~= "ext" then
+		error(("program:set_attach_target: program %s (section '%s') is attached by a target of program:attach"):format(
+			self.name, self.section), 2)
+	end
 	local done <const>, message <const>, errno <const> = set_attach_target(self, name)
 	if done then core.set_field(self, "attach_target", name) end
 	return done, message, errno

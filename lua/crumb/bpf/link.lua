@@ -25,6 +25,7 @@ end
 ---@param path string in a mounted bpffs
 ---@return true?, string?, integer?
 function Link:pin(path)
+	if type(path) ~= "string" then error("link:pin: expected a path in a bpffs, got " .. type(path), 2) end
 	local pins <const> = {}
 	for part = 1, #self do
 		local name <const> = #self == 1 and path or ("%s_%d"):format(path, part)

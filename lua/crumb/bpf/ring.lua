@@ -28,9 +28,9 @@ local function pause(ring, idle, deadline)
 end
 
 local function reader(ring, what, fields, given)
-	options.check(what, given, { idle = "number", duration = "number" }, 4)
-	local idle <const> = options.duration(what .. ": idle", given.idle, 4)
-	local duration <const> = options.duration(what .. ": duration", given.duration, 4)
+	options.check(what, given, { idle = "number", duration = "number" })
+	local idle <const> = options.duration(what .. ": idle", given.idle)
+	local duration <const> = options.duration(what .. ": duration", given.duration)
 	local deadline <const> = duration and core.now() + duration
 	return ring:reader(fields, pause(ring, idle, deadline), deadline)
 end
@@ -61,7 +61,7 @@ end
 ---@param given { idle: number?, duration: number? }?
 ---@return fun(): any, crumb.Map
 function Ring:events(given)
-	return iterate((reader(self, "ring:events", nil, given or {})))
+	return iterate((options.call("ring:events", reader, self, "ring:events", nil, given or {})))
 end
 
 --- Iterates over the records' fields as positional values: `for pid, comm in ring:each("pid", "comm") do`.
@@ -72,7 +72,7 @@ function Ring:each(...)
 	local fields <const> = { ... }
 	local given <const> = type(fields[#fields]) == "table" and table.remove(fields) or {}
 	if #fields == 0 then error("ring:each: name the fields to read, or use ring:events", 2) end
-	return iterate((reader(self, "ring:each", fields, given)))
+	return iterate((options.call("ring:each", reader, self, "ring:each", fields, given)))
 end
 
 --- Delivers records to their maps' handlers: those there are, and those that come within `timeout`.
