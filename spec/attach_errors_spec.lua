@@ -62,7 +62,7 @@ describe("wrong use", function()
 	it("of a cookie raises, where the script is", function()
 		local FLOAT <const> = "cookie: a float this large may have lost bits; write it in hexadecimal (got %s)"
 		for _, row in ipairs {
-			{ "12", "cookie: expected an integer (got 12)" },
+			{ "12", "cookie: expected an integer (got \"12\")" },
 			{ 1.5, "cookie: not an integer (got 1.5)" },
 			{ 0 / 0, "cookie: not an integer (got " .. tostring(0 / 0) .. ")" },
 			{ 2.0 ^ 53 + 1, FLOAT:format "9.007199254741e+15" },
@@ -76,6 +76,13 @@ describe("wrong use", function()
 		} do
 			misused("on_uprobe", { UPROBE .. ":hit_a", cookie = row[1] }, row[2])
 		end
+	end)
+
+	it("raises for a hole in a list, and for a choice of nothing", function()
+		misused("on_uprobe", { UPROBE .. ":hit_a", nil, UPROBE .. ":hit_b" }, "program:attach: target 2 is nil")
+		misused("on_uprobe", { UPROBE, symbols = { nil, "hit_a" } }, "program:attach: symbols 1 is nil")
+		misused("on_uprobe", { UPROBE .. ":hit_a", only = function() end },
+			"program:attach: only took none of the sites, so nothing would be attached")
 	end)
 
 	it("takes a float that is an integer", function()

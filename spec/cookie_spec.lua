@@ -80,7 +80,7 @@ describe("a cookie that is refused", function()
 	local FLOAT <const> = "cookie: a float this large may have lost bits; write it in hexadecimal (got %s)"
 
 	it("is no integer", function()
-		refused("cookie: expected an integer (got 12)", "12", "a")
+		refused('cookie: expected an integer (got "12")', "12", "a")
 		refused("cookie: expected an integer (got true)", true, "a")
 		refused("cookie: not an integer (got 1.5)", 1.5, "a")
 		refused("cookie: not an integer (got " .. tostring(0 / 0) .. ")", 0 / 0, "a")
@@ -90,7 +90,7 @@ describe("a cookie that is refused", function()
 	end)
 
 	it("is named by its place", function()
-		refused("cookie[2]: expected an integer (got x)", { 1, "x" }, "a", "b")
+		refused('cookie[2]: expected an integer (got "x")', { 1, "x" }, "a", "b")
 		refused("cookie[2]: expected an integer (got nil)", { 1, nil, 3 }, "a", "b", "c")
 		refused("cookie[1]: expected an integer (got nil)", { nil, 2 }, "a", "b")
 		refused("cookie of b: not an integer (got 2.5)", { a = 1, b = 2.5 }, "a", "b")

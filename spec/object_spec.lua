@@ -157,6 +157,22 @@ describe("an object", function()
 		assert.error_matches(function() object.programs.crumb_rename:set_autoload(false) end, "is loaded")
 	end)
 
+	it("that failed to load is to be opened again", function()
+		local object <close> = assert(bpf.open "build/fixtures/objects_refused.bpf.o")
+		assert.is_nil((object:load()))
+		assert.error_matches(function() object:load() end, "^object:load: objects_refused failed to load: open it again$")
+	end)
+
+	it("is opened by a path without a NUL", function()
+		assert.error_matches(function() return bpf.open "build/fixtures/rings.bpf.o\0x" end, "bpf.open: the path holds a NUL")
+	end)
+
+	it("keeps its members", function()
+		local object <close> = assert(bpf.open "build/fixtures/rings.bpf.o")
+		assert.error_matches(function() object.maps.events = nil end, "they cannot be set")
+		assert.equal("events", object.maps.events.name)
+	end)
+
 	it("leaves out programs on request", function()
 		local object <close> = assert(bpf.open(lab.fixtures .. "objects_refused.bpf.o"))
 		object.programs.crumb_refused:set_autoload(false)

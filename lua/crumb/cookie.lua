@@ -6,7 +6,10 @@ local cookie = {}
 
 local function integer(value, what)
 	local bits <const>, why <const> = core.integer(value)
-	if not bits then error(("cookie%s: %s (got the %s %s)"):format(what, why, type(value), tostring(value)), 0) end
+	if not bits then
+		local shown <const> = type(value) == "string" and ("%q"):format(value) or tostring(value)
+		error(("cookie%s: %s (got %s)"):format(what, why, shown), 0)
+	end
 	return bits
 end
 

@@ -2,6 +2,7 @@
 
 local cookie <const> = require "crumb.cookie"
 local core <const> = require "crumb.core"
+local hooks <const> = require "crumb.bpf.hooks"
 local lazy <const> = require "crumb.lazy"
 local options <const> = require "crumb.options"
 local sites <const> = require "crumb.bpf.sites"
@@ -11,11 +12,7 @@ local features <const> = lazy "crumb.bpf.features"
 
 local Program <const>, PROGRAM <const> = core.methods "crumb.Program"
 
-local EPERM <const>, ENOENT <const>, ESRCH <const>, EACCES <const>, EBUSY <const> = 1, 2, 3, 13, 16
-local EEXIST <const>, EINVAL <const>, EMFILE <const>, EILSEQ <const>, EOPNOTSUPP <const> = 17, 22, 24, 84, 95
-
-local PERF_TYPE <const> = { hardware = 0, software = 1, profile = 1 }
-local SOFTWARE_CPU_CLOCK <const> = 0
+local ENOENT <const>, ESRCH <const>, EINVAL <const>, EILSEQ <const>, EOPNOTSUPP <const> = 2, 3, 22, 84, 95
 
 local OPTIONS <const> = {
 	cookie = "integer|table|function|number|string|boolean", pid = "integer", missing = "string",
@@ -24,118 +21,13 @@ local OPTIONS <const> = {
 
 local function misuse(format, ...) error("program:attach: " .. format:format(...), 0) end
 
--- The CPUs that are online, from a list such as "0-3,8".
-local function online_cpus()
-	local file <close> = assert(io.open "/sys/devices/system/cpu/online")
-	local cpus <const> = {}
-	for first, last in file:read("a"):gmatch "(%d+)%-?(%d*)" do
-		for cpu = math.tointeger(first), math.tointeger(last) or math.tointeger(first) do cpus[#cpus + 1] = cpu end
-	end
-	return cpus
-end
-
--- A perf event is opened on each CPU; each takes a kernel link with the same cookie.
-local function perf_event(link, site, bits, pid)
-	local event <const> = site.event
-	for _, cpu in ipairs(online_cpus()) do
-		local done <const>, why <const>, errno <const> = link:attach_perf_event(PERF_TYPE[site.kind],
-			event.config or SOFTWARE_CPU_CLOCK, event.period or event.frequency, event.frequency ~= nil, cpu, bits, pid)
-		if not done then return nil, why, errno end
-	end
-	return true
-end
-
-local function kprobe(link, site, bits)
-	if site.by_address then return link:attach_kprobe(nil, site.address + site.offset, bits, site.returns) end
-	return link:attach_kprobe(site.symbol, site.offset, bits, site.returns)
-end
-
-local function uprobe(link, site, bits, pid)
-	return link:attach_uprobe(site.path, site.offset, bits, site.returns, pid)
-end
-
-local function trace(link, _, bits) return link:attach_trace(bits) end
-
--- Each hook: the type of program it takes (of tracing programs the attach type too), that program's sections,
--- and how one site is attached.
-local HOOKS <const> = {
-	kprobe = { type = "kprobe", sections = "kprobe, or kprobe.multi", attach = kprobe },
-	kretprobe = { type = "kprobe", sections = "kretprobe, or kretprobe.multi", attach = kprobe },
-	uprobe = { type = "kprobe", sections = "uprobe, or uprobe.multi", attach = uprobe, pid = true },
-	uretprobe = { type = "kprobe", sections = "uretprobe, or uretprobe.multi", attach = uprobe, pid = true },
-	usdt = { type = "kprobe", sections = "usdt", pid = true, attach = function(link, site, bits, pid)
-		return link:attach_usdt(site.path, site.provider, site.name, bits, pid)
-	end },
-	syscall = { type = "kprobe", sections = "ksyscall", attach = function(link, site, bits)
-		return link:attach_ksyscall(site.name, bits, site.returns)
-	end },
-	tracepoint = { type = "tracepoint", sections = "tracepoint", attach = function(link, site, bits)
-		return link:attach_tracepoint(site.category, site.name, bits)
-	end },
-	rawtracepoint = { type = "raw_tracepoint", sections = "raw_tracepoint", attach = function(link, site, bits)
-		return link:attach_raw_tracepoint(site.name, bits)
-	end },
-	tp_btf = { type = "tracing", attach_type = "trace_raw_tp", sections = "tp_btf/NAME", attach = trace },
-	fentry = { type = "tracing", attach_type = "trace_fentry", sections = "fentry/FUNCTION", attach = trace },
-	fexit = { type = "tracing", attach_type = "trace_fexit", sections = "fexit/FUNCTION", attach = trace },
-	profile = { type = "perf_event", sections = "perf_event", attach = perf_event, pid = true },
-	software = { type = "perf_event", sections = "perf_event", attach = perf_event, pid = true },
-	hardware = { type = "perf_event", sections = "perf_event", attach = perf_event, pid = true },
-}
-
 local TRACED <const> = { trace_raw_tp = "tp_btf", trace_fentry = "fentry", trace_fexit = "fexit" }
-
--- Names that may stand for several functions would be looked up by the kernel; addresses are exact.
-local function kprobe_multi(link, group)
-	local names <const>, addresses <const> = {}, {}
-	for i, site in ipairs(group.sites) do names[i], addresses[#addresses + 1] = site.symbol, site.address end
-	return link:attach_kprobe_multi(#addresses == #names and addresses or names, group.bits, group.sites[1].returns)
-end
-
-local function uprobe_multi(link, group, pid)
-	local offsets <const>, first <const> = {}, group.sites[1]
-	for i, site in ipairs(group.sites) do offsets[i] = site.offset end
-	return link:attach_uprobe_multi(first.path, offsets, group.bits, first.returns, pid)
-end
-
--- Each multi hook, by the attach type its programs are loaded for.
-local MULTI <const> = {
-	trace_kprobe_multi = { name = "kprobe.multi", kinds = { kprobe = true, kretprobe = true }, attach = kprobe_multi },
-	trace_uprobe_multi = { name = "uprobe.multi", kinds = { uprobe = true, uretprobe = true }, attach = uprobe_multi },
-}
-
--- What to do about an errno; under "any" for every hook.
-local HINTS <const> = {
-	any = {
-		[EPERM] = "attaching needs root, or CAP_BPF and CAP_PERFMON (a uprobe that is not uprobe.multi: CAP_SYS_ADMIN)",
-		[EMFILE] = "each site takes a descriptor: raise the limit (ulimit -n), or use a .multi program where there is one",
-	},
-	tracepoint = {
-		[EEXIST] = "this program is attached there already, and a tracepoint takes a program once; load another copy of its "
-			.. "object, or use a rawtracepoint, which takes it as often as you like",
-		[EACCES] = "the program reads past the end of this tracepoint's record: see its format in tracefs",
-	},
-	fentry = { [EBUSY] = "this program is attached there already, and a function takes it once: load another copy of its object" },
-	uprobe = { [EOPNOTSUPP] = "the kernel takes no uprobe on the instruction there" },
-	usdt = { [ESRCH] = "the program's object has no map for USDT: it must #include <bpf/usdt.bpf.h>" },
-	profile = { [EINVAL] = "the frequency may be more than /proc/sys/kernel/perf_event_max_sample_rate" },
-}
-HINTS.uretprobe, HINTS["uprobe.multi"] = HINTS.uprobe, HINTS.uprobe
-HINTS.fexit = HINTS.fentry
-HINTS.tp_btf = HINTS.fentry
-
-local function hint_for(hook, site, errno)
-	if hook == "rawtracepoint" and errno == ENOENT then
-		return ("no tracepoint '%s'%s"):format(site.name, sites.near_tracepoint(site.name))
-	end
-	return HINTS[hook] and HINTS[hook][errno] or HINTS.any[errno]
-end
 
 -- nil, message, errno: the reason's first line, what to do, then libbpf's log.
 local function failure(hook, group, why, errno)
 	local first <const>, more <const> = group.sites[1], #group.sites - 1
 	local reason <const>, log <const> = why:match "^([^\n]*)(.*)$"
-	local hint <const> = hint_for(hook, first, errno)
+	local hint <const> = hooks.hint(hook, first, errno)
 	local refused <const> = features.refused(hook, group.bits[1])
 	local which = more > 0 and (" and %d more"):format(more) or ""
 	if more == 0 and not first.target:find(first.symbol, 1, true) then which = (" (%s)"):format(first.symbol) end
@@ -166,7 +58,7 @@ end
 local function add(link, multi, group, pid)
 	if multi then return multi.attach(link, group, pid) end
 	local site <const> = group.sites[1]
-	return HOOKS[site.kind].attach(link, site, group.bits[1], pid)
+	return hooks.single[site.kind].attach(link, site, group.bits[1], pid)
 end
 
 -- What may be wrong with one site and no other.
@@ -278,7 +170,7 @@ local function check_traced(program, one)
 end
 
 local function check_one(program, one, given)
-	local multi <const>, hook <const> = MULTI[program.attach_type], HOOKS[one.kind]
+	local multi <const>, hook <const> = hooks.multi[program.attach_type], hooks.single[one.kind]
 	local fits
 	if multi then
 		fits = multi.kinds[one.kind]
@@ -365,7 +257,7 @@ local function attach(link, program, given)
 	local chosen <const>, bits <const>, skipped <const> = cookie.assign(guard(given.cookie), found)
 	if #chosen == 0 then misuse "no site has a cookie, so nothing would be attached" end
 	table.move(found.skipped, 1, #found.skipped, #skipped + 1, skipped)
-	local multi <const> = MULTI[program.attach_type]
+	local multi <const> = hooks.multi[program.attach_type]
 	for _, group in ipairs(groups_of(chosen, bits, multi)) do
 		local done <const>, why <const>, number <const> =
 			attach_group(link, program, multi, group, given.pid, given.missing == "skip" and skipped)
