@@ -10,6 +10,7 @@
 
 #include "map.h"
 
+#define WALKS 4
 #define BATCH_LIMIT (1 << 20)
 
 /*
@@ -139,14 +140,18 @@ static void append_key(lua_State *L, const struct map *map, const char *key, int
 	lua_settop(L, met);
 }
 
-/* map:keys() -> list of keys, list of the same as raw strings | nil, message, errno */
+/*
+ * map:keys() -> list of keys, list of the same as raw strings | nil, message, errno
+ * A trie that changes under a walk may end it early: another walk follows until one finds nothing new.
+ */
 static int l_map_keys(lua_State *L)
 {
 	struct map *map = handle_check(L, 1, MAP);
 	__u64 steps = 16 * (__u64)map->shape.max_entries + 1024;
+	size_t before = 0, found;
 	char *key, *next;
 	bool begun = false;
-	int err;
+	int err, walks = 0;
 
 	map_elements_fd(L, 1);
 	lua_settop(L, 1);
@@ -157,6 +162,12 @@ static int l_map_keys(lua_State *L)
 	lua_newtable(L);
 	for (; steps; steps--) {
 		err = bpf_map_get_next_key(map_fd(L, 1), begun ? key : NULL, next);
+		found = lua_rawlen(L, 5);
+		if (err == -ENOENT && found > before && ++walks < WALKS) {
+			before = found;
+			begun = false;
+			continue;
+		}
 		if (err)
 			break;
 		begun = true;
