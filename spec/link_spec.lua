@@ -267,7 +267,7 @@ describe("the end of a link", function()
 		assert(program:attach { "rawtracepoint:task_rename" }):close()
 		collectgarbage()
 		local open <const>, memory <const> = lab.descriptors(), collectgarbage "count"
-		for _ = 1, 1000 do assert(program:attach { "rawtracepoint:task_rename" }):close() end
+		for _ = 1, lab.times(1000) do assert(program:attach { "rawtracepoint:task_rename" }):close() end
 		for _ = 1, 20 do assert.is_nil(program:attach { "rawtracepoint:none_of_that_name" } or nil) end
 		assert.equal(open, lab.descriptors())
 		collectgarbage()
