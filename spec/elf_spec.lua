@@ -682,7 +682,7 @@ describe("core.directory", function()
 		assert.equal("list /nowhere: No such file or directory", message)
 		assert.equal(2, errno)
 		assert.equal(20, select(3, core.directory "/dev/null"))
-		assert.error_matches(function() core.directory "/tmp\0/x" end, "the path holds a NUL")
+		assert.error_matches(function() core.directory "/tmp\0/x" end, "it holds a NUL")
 	end)
 end)
 
