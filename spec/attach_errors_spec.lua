@@ -72,9 +72,9 @@ describe("wrong use", function()
 			{ {}, "cookie: 0 cookies were given for 1 sites" },
 			{ { nil, 1 }, "cookie[1]: expected an integer (got nil)" },
 			{ { hit_e = 1 }, "cookie: no site is named 'hit_e' (nearest: hit_a)" },
-			{ function() end, "program:attach: no site has a cookie, so nothing would be attached" },
+			{ function() end, "no site has a cookie, so nothing would be attached" },
 		} do
-			misused("on_uprobe", { UPROBE .. ":hit_a", cookie = row[1] }, row[2])
+			misused("on_uprobe", { UPROBE .. ":hit_a", cookie = row[1] }, "program:attach: " .. row[2])
 		end
 	end)
 

@@ -37,7 +37,7 @@ local function kprobe(link, site, bits)
 end
 
 local function uprobe(link, site, bits, pid)
-	return link:attach_uprobe(site.path, site.offset, bits, site.returns, pid)
+	return link:attach_uprobe(site.path, site.offset, bits, site.returns, pid, site.semaphore)
 end
 
 local function trace(link, _, bits) return link:attach_trace(bits) end
