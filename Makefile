@@ -15,6 +15,7 @@ LIBDIR ?= $(PREFIX)/lib/lua/5.4
 
 LUA ?= lua5.4
 CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
 PKG_CONFIG ?= pkg-config
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes
@@ -53,6 +54,14 @@ build/lua/%.lua: lua/%.lua scripts/bytecode.lua
 # For editors, which read it as source.
 build/lua/crumb/meta/%.lua: lua/crumb/meta/%.lua
 	install -D -m 644 $< $@
+
+# The module carries the engine.  Its BTF stays; what only debuggers read goes.
+ENGINE := $(wildcard bpf/engine.bpf.c)
+build/engine.bpf.o: $(ENGINE) $(wildcard bpf/*.h)
+	@mkdir -p $(@D)
+	$(if $(ENGINE),$(CLANG) $(BPF_CFLAGS) -c -o $@ $< && $(LLVM_STRIP) -g $@,: >$@)
+
+build/csrc/engine.o: build/engine.bpf.o
 
 $(MODULE): $(OBJECTS) build/flags
 	@mkdir -p $(@D)

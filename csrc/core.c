@@ -31,7 +31,9 @@ static const luaL_Reg functions[] = {
 	{ "btf", l_btf_open },
 	{ "directory", l_directory },
 	{ "elf", l_elf_open },
+	{ "engine", l_engine },
 	{ "execute", l_execute },
+	{ "grace", l_grace },
 	{ "integer", l_integer },
 	{ "interrupt", l_interrupt },
 	{ "interrupted", l_interrupted },
@@ -47,6 +49,7 @@ static const luaL_Reg functions[] = {
 	{ "ring", l_ring_open },
 	{ "set_field", l_handle_set_field },
 	{ "versions", l_versions },
+	{ "window", l_window_open },
 	{ NULL, NULL },
 };
 
@@ -64,6 +67,7 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	object_register(L);
 	program_register(L);
 	ring_register(L);
+	window_register(L);
 	luaL_newlib(L, functions);
 	return 1;
 }

@@ -19,6 +19,7 @@
 #define MAP "crumb.Map"
 #define LINK "crumb.Link"
 #define RING "crumb.Ring"
+#define WINDOW "crumb.Window"
 #define INTERRUPT "crumb.Interrupt"
 
 struct object {
@@ -88,6 +89,12 @@ int crumb_link_reserve(struct link *link);
 /* Takes over a kernel link, held by libbpf or by a bare descriptor. */
 void crumb_link_add(struct link *link, struct bpf_link *kernel_link, int fd);
 
+/*
+ * Puts the map itself where its first content was, as libbpf does from 1.6 on: from now on the
+ * script and the programs share the global variables.  0 or an errno.
+ */
+int crumb_share_globals(struct bpf_map *map);
+
 /* Whether Ctrl-C came since the outermost crumb.Interrupt was taken. */
 bool crumb_interrupted(void);
 
@@ -106,6 +113,7 @@ void elf_register(lua_State *L);
 void execute_register(lua_State *L);
 void file_register(lua_State *L);
 void btf_register(lua_State *L);
+void window_register(lua_State *L);
 
 extern const luaL_Reg attach_methods[]; /* of crumb.Link */
 extern const luaL_Reg global_methods[]; /* of crumb.Object */
@@ -126,5 +134,8 @@ int l_versions(lua_State *L);
 int l_elf_open(lua_State *L);
 int l_btf_open(lua_State *L);
 int l_nearest(lua_State *L);
+int l_engine(lua_State *L);
+int l_window_open(lua_State *L);
+int l_grace(lua_State *L);
 
 #endif

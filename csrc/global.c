@@ -2,10 +2,12 @@
  * global: the global variables of an object, by name.
  *
  * They are members of the maps that libbpf makes of .data, .bss and .rodata.  The same memory
- * serves before the load (its first content) and after it (the map itself, see object.c).
+ * serves while there is no map (its first content) and afterwards (the map itself).
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "codec.h"
 #include "core.h"
@@ -61,10 +63,33 @@ static bool find(struct object *object, const char *name, struct variable *out)
 	return false;
 }
 
-/* Whether its memory is the map's: not so where a section has only static variables. */
-static bool is_shared(const struct object *object, const struct variable *variable)
+int crumb_share_globals(struct bpf_map *map)
 {
-	return !object->loaded || (bpf_map__map_flags(variable->map) & BPF_F_MMAPABLE);
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int protection = PROT_READ;
+	size_t size;
+	void *memory = bpf_map__initial_value(map, &size);
+
+	if (!memory || !(bpf_map__map_flags(map) & BPF_F_MMAPABLE))
+		return 0;
+	if (!(bpf_map__map_flags(map) & BPF_F_RDONLY_PROG))
+		protection |= PROT_WRITE;
+	size = (bpf_map__value_size(map) + page - 1) / page * page;
+	if (mmap(memory, size, protection, MAP_SHARED | MAP_FIXED, bpf_map__fd(map), 0) == memory)
+		return 0;
+	return errno;
+}
+
+/* Whether the map is there: by its object's load, or as another's. */
+static bool exists(const struct variable *variable)
+{
+	return bpf_map__fd(variable->map) >= 0;
+}
+
+/* Whether its memory is the map's: not so where a section has only static variables. */
+static bool is_shared(const struct variable *variable)
+{
+	return !exists(variable) || (bpf_map__map_flags(variable->map) & BPF_F_MMAPABLE);
 }
 
 /* object:get_global(name) -> true, value | false: no such global */
@@ -85,7 +110,7 @@ static int l_get_global(lua_State *L)
 	room = bpf_map__value_size(variable.map);
 	copy = lua_newuserdatauv(L, room + 1, 0);
 	handle_check(L, 1, OBJECT); /* as it was, and so is what was found */
-	if (is_shared(object, &variable))
+	if (is_shared(&variable))
 		memcpy(copy + variable.offset, variable.memory, variable.size);
 	else if (bpf_map_lookup_elem(bpf_map__fd(variable.map), &first, copy))
 		return luaL_error(L, "read global %s: %s", name, strerror(errno));
@@ -121,10 +146,10 @@ static int l_set_global(lua_State *L)
 	value = lua_newuserdatauv(L, variable.size + 1, 0);
 	codec_read(L, 3, object->types->btf, variable.type, value, variable.size, name);
 	handle_check(L, 1, OBJECT);
-	if (object->loaded && (bpf_map__map_flags(variable.map) & BPF_F_RDONLY_PROG))
+	if (exists(&variable) && (bpf_map__map_flags(variable.map) & BPF_F_RDONLY_PROG))
 		return luaL_error(L, "global %s is constant (%s): set it before object:load()",
 				  name, bpf_map__name(variable.map));
-	if (!is_shared(object, &variable))
+	if (!is_shared(&variable))
 		return luaL_error(L,
 				  "global %s is in a section of static variables only (%s): "
 				  "set it before object:load(), or make one of them global",

@@ -285,13 +285,54 @@ static int l_map_set_max_entries(lua_State *L)
 	return 1;
 }
 
+/* What the map at 1 takes from the one at 2, or raises. */
+static void check_same(lua_State *L, const struct map *map, const struct map *other)
+{
+	if (!map->bpf || bpf_map__fd(map->bpf) >= 0)
+		luaL_error(L, "map %s exists already: share before object:load()", map_name(L, 1));
+	if (map->shape.type != other->shape.type || map->shape.key_size != other->shape.key_size ||
+	    map->shape.value_size != other->shape.value_size ||
+	    map->shape.flags != other->shape.flags)
+		luaL_error(L, "map %s cannot be map %s: type, sizes or flags differ",
+			   map_name(L, 1), map_name(L, 2));
+}
+
+/*
+ * map:share(other) -> the map | nil, message, errno.  Before its object is loaded: from now on it
+ * is the other one.  Of global variables the script's view is the other's too.
+ */
+static int l_map_share(lua_State *L)
+{
+	struct map *map = handle_check(L, 1, MAP);
+	const struct map *other = handle_check(L, 2, MAP);
+	int err;
+
+	lua_settop(L, 2);
+	check_same(L, map, other);
+	lua_pushinteger(L, other->shape.max_entries);
+	handle_set_field(L, 1, "max_entries");
+	map->shape.max_entries = other->shape.max_entries;
+	err = bpf_map__reuse_fd(map->bpf, map_fd(L, 2));
+	if (!err && bpf_map__is_internal(map->bpf))
+		err = crumb_share_globals(map->bpf);
+	if (err)
+		return handle_fail(L, err, "share map %s", map_name(L, 2));
+	lua_settop(L, 1);
+	return 1;
+}
+
 void map_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "delete", l_map_delete }, { "fd", l_map_fd },
-		{ "lookup", l_map_lookup }, { "lookup_and_delete", l_map_lookup_and_delete },
-		{ "pin", l_map_pin },       { "set_max_entries", l_map_set_max_entries },
-		{ "update", l_map_update }, { NULL, NULL },
+		{ "delete", l_map_delete },
+		{ "fd", l_map_fd },
+		{ "lookup", l_map_lookup },
+		{ "lookup_and_delete", l_map_lookup_and_delete },
+		{ "pin", l_map_pin },
+		{ "set_max_entries", l_map_set_max_entries },
+		{ "share", l_map_share },
+		{ "update", l_map_update },
+		{ NULL, NULL },
 	};
 
 	handle_class(L, MAP, methods);

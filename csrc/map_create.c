@@ -87,18 +87,39 @@ int l_map_create(lua_State *L)
 	return create(L, map, name, &options);
 }
 
-/* map:create_inner() -> Map: a new map of the kind that this map of maps declares for its inner ones */
+/* Takes what the table at `arg` says of a new inner map. */
+static void check_inner(lua_State *L, int arg, struct map_shape *shape)
+{
+	luaL_checktype(L, arg, LUA_TTABLE);
+	for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1))
+		if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "max_entries"))
+			luaL_argerror(L, arg, "an inner map's only option is max_entries");
+	if (lua_getfield(L, arg, "max_entries") != LUA_TNIL) {
+		shape->max_entries = check_u32_field(L, arg, "max_entries");
+		if (shape->type == BPF_MAP_TYPE_RINGBUF)
+			shape->max_entries = ring_size(shape->max_entries);
+	}
+	lua_pop(L, 1);
+}
+
+/*
+ * map:create_inner([{ max_entries = n }]) -> Map: a new map of the kind that this map of maps
+ * declares for its inner ones.  The kernel takes other sizes than the declared one, but of arrays.
+ */
 static int l_map_create_inner(lua_State *L)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options);
 	struct map *outer = handle_check(L, 1, MAP), *map;
+	struct map_shape shape = outer->inner;
 	struct object *object;
 
 	if (!outer->inner.type)
 		return luaL_error(L, "map %s declares no inner map", map_name(L, 1));
+	if (!lua_isnoneornil(L, 2))
+		check_inner(L, 2, &shape);
 	map = map_new(L, 0);
 	map_keep_types(L, map, 1);
-	map->shape = outer->inner;
+	map->shape = shape;
 	map_fd(L, 1);
 	lua_getiuservalue(L, 1, HANDLE_OWNER);
 	object = handle_check(L, -1, OBJECT);

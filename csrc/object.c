@@ -7,8 +7,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "core.h"
 #include "log.h"
@@ -138,27 +136,6 @@ int l_object_open(lua_State *L)
 	return 1;
 }
 
-/*
- * Puts the map itself where its first content was, as libbpf does from 1.6 on: from now on the
- * script and the programs share the global variables.
- */
-static int share_globals(struct bpf_map *map)
-{
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	int protection = PROT_READ;
-	size_t size;
-	void *memory = bpf_map__initial_value(map, &size);
-
-	if (!memory || !(bpf_map__map_flags(map) & BPF_F_MMAPABLE))
-		return 0;
-	if (!(bpf_map__map_flags(map) & BPF_F_RDONLY_PROG))
-		protection |= PROT_WRITE;
-	size = (bpf_map__value_size(map) + page - 1) / page * page;
-	if (mmap(memory, size, protection, MAP_SHARED | MAP_FIXED, bpf_map__fd(map), 0) == memory)
-		return 0;
-	return errno;
-}
-
 /* object:raw_load() -> the object */
 static int l_object_load(lua_State *L)
 {
@@ -175,7 +152,7 @@ static int l_object_load(lua_State *L)
 	object->loaded = true;
 	bpf_object__for_each_map (map, object->bpf) {
 		if (bpf_map__is_internal(map))
-			err = share_globals(map);
+			err = crumb_share_globals(map);
 		if (err)
 			return handle_fail(L, err, "share the globals in %s", bpf_map__name(map));
 	}

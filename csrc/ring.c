@@ -204,6 +204,8 @@ static int l_ring_wait(lua_State *L)
 	bool busy = false;
 	int ready;
 
+	/* Who asks to be woken stores that first: the program must see it, or its record be seen here. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (pending(ring, &busy)) {
 		lua_pushboolean(L, 1);
 		return 1;

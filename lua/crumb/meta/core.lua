@@ -117,8 +117,10 @@ function Map:update_batch(keys, values, flags) end
 function Map:delete_batch(keys) end
 
 --- A new map of the kind that this map of maps declares for its inner ones.
+--- The kernel takes any `max_entries`, but of arrays; of ringbufs it is rounded up to a power of two of pages.
+---@param options { max_entries: integer? }?
 ---@return crumb.Map?, string?, integer?
-function Map:create_inner() end
+function Map:create_inner(options) end
 
 ---@return integer
 function Map:fd() end
@@ -129,6 +131,11 @@ function Map:pin(path) end
 --- Before object:load().
 ---@return crumb.Map?, string?, integer?
 function Map:set_max_entries(count) end
+
+--- Before object:load(): from now on it is the other map, which is there already, of global variables too.
+---@param other crumb.Map of the same type, sizes and flags
+---@return crumb.Map?, string?, integer?
+function Map:share(other) end
 
 ---@class crumb.Link: crumb.Handle
 ---@field cookie integer of the first site
@@ -189,6 +196,27 @@ function Ring:stats() end
 ---@param nanoseconds integer
 ---@return boolean? ready nil: a signal came
 function Ring:wait(nanoseconds) end
+
+--- A mmapable array as memory, elements from 0. It keeps the memory: its map may close before it.
+---@class crumb.Window: crumb.Handle
+---@field count integer elements
+---@field size integer bytes of one
+local Window = {}
+
+--- Adds to 8 bytes, atomically.
+function Window:add(index, offset, value) end
+
+--- Sets it in the elements `first` to `last`, with both.
+---@param width integer 4 or 8
+function Window:fill(first, last, offset, width, value) end
+
+---@param width integer 1, 2, 4 or 8
+---@return integer value without a sign, but for that of 8 bytes
+function Window:get(index, offset, width) end
+
+--- One store, after all that were made before it.
+---@param width integer 4 or 8
+function Window:set(index, offset, width, value) end
 
 --- Types, by name ("struct event", or "event") or BTF id. An unknown one returns nil, message, errno.
 ---@class crumb.Btf: crumb.Handle
@@ -269,6 +297,10 @@ function core.directory(path) end
 ---@return crumb.Elf?, string?, integer?
 function core.elf(path) end
 
+--- The bytes of the engine's object, for core.object.
+---@return string
+function core.engine() end
+
 --- Runs a program to its end, without a shell.
 ---@param argv string[]
 ---@param input string?
@@ -276,6 +308,10 @@ function core.elf(path) end
 ---@return string output
 ---@return string errors
 function core.execute(argv, input) end
+
+--- Waits until no program runs that had begun before: some 10 ms.
+---@return true?, string?, integer?
+function core.grace() end
 
 --- The rule for cookies and keys: what is a 64-bit integer.
 ---@return integer?, string? reason
@@ -335,5 +371,9 @@ function core.set_field(handle, key, value) end
 ---@return string kernel
 ---@return string machine
 function core.versions() end
+
+---@param map crumb.Map a mmapable array
+---@return crumb.Window?, string?, integer?
+function core.window(map) end
 
 return core
