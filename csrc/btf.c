@@ -14,6 +14,7 @@
 #include "core.h"
 #include "file.h"
 #include "log.h"
+#include "prototype.h"
 
 #define CLASS "crumb.Btf"
 #define VALUE_BYTES (1 << 28) /* no value that a script encodes is larger */
@@ -361,11 +362,38 @@ static int l_type(lua_State *L)
 	return 1;
 }
 
+/* btf:prototype(name) -> { parameters = {{ name, type, id }}, returns = { type, id } } */
+static int l_prototype(lua_State *L)
+{
+	const struct btf *btf = check_btf(L);
+	const char *name = handle_check_text(L, 2);
+	const struct btf_type *t = prototype_find(L, 1, btf, name);
+
+	if (!t)
+		return handle_fail(L, ENOENT, "no function '%s' in the BTF", name);
+	lua_createtable(L, 0, 2);
+	lua_createtable(L, btf_vlen(t), 0);
+	for (unsigned int i = 0; i < btf_vlen(t); i++) {
+		const struct btf_param *param = &btf_params(t)[i];
+
+		lua_createtable(L, 0, 3);
+		lua_pushstring(L, type_string(btf, param->name_off));
+		lua_setfield(L, -2, "name");
+		set_type(L, btf, "type", param->type);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	lua_setfield(L, -2, "parameters");
+	lua_createtable(L, 0, 2);
+	set_type(L, btf, "type", t->type);
+	lua_setfield(L, -2, "returns");
+	return 1;
+}
+
 void btf_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "encode", l_encode }, { "decode", l_decode }, { "size", l_size },
-		{ "type", l_type },     { NULL, NULL },
+		{ "encode", l_encode }, { "decode", l_decode },       { "size", l_size },
+		{ "type", l_type },     { "prototype", l_prototype }, { NULL, NULL },
 	};
 
 	handle_class(L, CLASS, methods);

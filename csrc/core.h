@@ -37,6 +37,9 @@ struct types {
 	struct btf *btf; /* NULL: the object has none */
 };
 
+/* The user values of such a userdata. */
+enum { TYPES_FUNCTIONS = 1, /* the index of prototype.c, or nil */ TYPES_VALUES = TYPES_FUNCTIONS };
+
 /* Pushes a userdata of no types yet; made before what keeps it, so that it is finalized after. */
 struct types *types_push(lua_State *L);
 

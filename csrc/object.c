@@ -56,7 +56,7 @@ static int l_types_gc(lua_State *L)
 /* Made before the object, so that its finalizer comes after those of all that uses it. */
 struct types *types_push(lua_State *L)
 {
-	struct types *types = lua_newuserdatauv(L, sizeof(*types), 0);
+	struct types *types = lua_newuserdatauv(L, sizeof(*types), TYPES_VALUES);
 
 	types->btf = NULL;
 	luaL_setmetatable(L, TYPES);

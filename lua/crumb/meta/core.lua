@@ -244,6 +244,12 @@ function Btf:type(type) end
 ---@return string?, integer?
 function Btf:size(type) end
 
+--- Of a function, or of a typedef of a function or a pointer to one.
+--- Shape: { parameters = { { name, type, id }, ... }, returns = { type, id } }
+---@param name string
+---@return table?, string?, integer?
+function Btf:prototype(name) end
+
 --- An ELF file that may be hostile: every answer is checked against the file's size.
 ---@class crumb.Elf: crumb.Handle
 local Elf = {}

@@ -1,0 +1,77 @@
+--- registers: where argN, retval, sp, ip and reg.NAME are at each kind of hook.
+
+local core <const> = require "crumb.core"
+
+local registers = {}
+
+local _ <const>, _ <const>, MACHINE <const> = core.versions()
+
+--- How many arguments the frame holds.
+registers.ARGUMENTS = 6
+
+-- Offsets in struct pt_regs; and what other names the processor's manual has.
+local PT_REGS <const> = {
+	x86_64 = {
+		r15 = 0, r14 = 8, r13 = 16, r12 = 24, bp = 32, bx = 40, r11 = 48, r10 = 56, r9 = 64, r8 = 72,
+		ax = 80, cx = 88, dx = 96, si = 104, di = 112, orig_ax = 120, ip = 128, cs = 136, flags = 144,
+		sp = 152, ss = 160,
+		rbp = 32, rbx = 40, rax = 80, rcx = 88, rdx = 96, rsi = 104, rdi = 112, rip = 128, rsp = 152,
+		eflags = 144, rflags = 144,
+	},
+	aarch64 = { sp = 248, pc = 256, pstate = 264, ip = 256, fp = 232, lr = 240 },
+}
+for number = 0, 30 do PT_REGS.aarch64["x" .. number] = number * 8 end
+
+--- The offset of a register in struct pt_regs, by its name on this machine, or on `machine`.
+---@param name string
+---@param machine string?
+---@return integer? offset
+function registers.offset(name, machine)
+	return (PT_REGS[machine or MACHINE] or {})[name]
+end
+
+-- Of a hook whose frame is filled from pt_regs, which are its context.
+local function of_function()
+	local loads <const> = {
+		sp = { register = "SP" }, ip = { register = "IP" }, retval = { register = "RETVAL" },
+	}
+	for number = 0, registers.ARGUMENTS - 1 do
+		loads["arg" .. number] = { register = "ARG" .. number }
+	end
+	for name, offset in pairs(PT_REGS[MACHINE] or {}) do
+		loads["reg." .. name] = { context = offset, width = 8 }
+	end
+	return loads
+end
+
+-- The context's first word is the address of pt_regs.
+local function of_perf_event()
+	local loads <const> = {}
+	for name, offset in pairs(PT_REGS[MACHINE] or {}) do
+		local load <const> = { memory = { context = 0, width = 8 }, offset = offset, width = 8 }
+		loads["reg." .. name] = load
+		if name == "sp" or name == "ip" then loads[name] = load end
+	end
+	return loads
+end
+
+--- Of a kprobe, a uprobe, their returns, and of usdt.
+registers.FUNCTION = of_function()
+
+--- Of profile, software and hardware.
+registers.PERF_EVENT = of_perf_event()
+
+--- Of a hook whose context is an array of so many words.
+---@param count integer
+---@param retval integer? the word that holds what the function returned
+---@return table<string, table>
+function registers.of_words(count, retval)
+	local loads <const> = {}
+	for number = 0, count - 1 do
+		loads["arg" .. number] = { context = number * 8, width = 8 }
+	end
+	if retval then loads.retval = { context = retval * 8, width = 8 } end
+	return loads
+end
+
+return registers
