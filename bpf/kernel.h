@@ -8,8 +8,11 @@
 #define CRUMB_KERNEL_H
 
 #include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
 #include <linux/ptrace.h>
 #include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include <bpf/bpf_helpers.h>
 

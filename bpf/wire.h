@@ -33,7 +33,8 @@ enum limit {
 enum role {
 	ROLE_HIT, /* complete in itself */
 	ROLE_OPEN, /* begins a pair: a call's entry, or the `from` of a span */
-	ROLE_CLOSE, /* ends one: its return, or the `to` */
+	ROLE_RETURN, /* ends a call */
+	ROLE_TO, /* ends a span */
 };
 
 /* A place that fires.  `body` is published by one 32-bit store; 0: disabled. */
@@ -79,8 +80,8 @@ enum op {
 	OP_ADD, /* slot a and (FLAG_CONSTANT: value, otherwise slot b) */
 	OP_SUB,
 	OP_MUL,
-	OP_DIV, /* by a nonzero constant */
-	OP_MOD,
+	OP_DIV, /* by a nonzero constant, towards zero */
+	OP_MOD, /* what OP_DIV leaves, with the dividend's sign */
 	OP_AND,
 	OP_OR,
 	OP_XOR,
@@ -93,7 +94,7 @@ enum op {
 	OP_LE,
 	OP_IN, /* slot a in the set number `value` */
 	OP_FOLLOWED, /* this process in the family number `value` */
-	OP_TEXT_EQ, /* the text is body.texts[value] */
+	OP_TEXT_EQ, /* the text, its first b bytes (0: TEXT_BYTES), is body.texts[value] */
 	OP_TEXT_LIKE, /* the text matches the pattern number `value` */
 	OP_TEXT_IN, /* the text is in the set of texts number `value` */
 	/* the end */
@@ -205,7 +206,9 @@ enum body_flag {
 	BODY_SMALL = 4, /* keys of SMALL_WORDS */
 	BODY_KSTACK = 8, /* somebody wants it */
 	BODY_USTACK = 16,
-	BODY_CALL = 32, /* the pair's key is thread, site and stack pointer, not key_slots */
+	BODY_CALL =
+		32, /* its pairs are calls, known by thread and stack pointer, not by key_slots */
+	BODY_SCRATCH = 64, /* its outlets need a scratch slot */
 };
 
 /*
@@ -227,10 +230,12 @@ struct body {
 	__u8 key_slots[2];
 	__u8 cells, saves, keys, aggregates;
 	__u8 key_words; /* of all keys, without the last word */
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 needed; /* slots, one a bit, without which the aggregates can do nothing */
 	struct step steps[MAX_STEPS];
 	struct output outputs[MAX_CELLS];
-	struct output saved[MAX_SAVES]; /* kept in the pair; its scalars are the slots 0 … at the end */
+	struct output
+		saved[MAX_SAVES]; /* kept in the pair; its scalars are the slots 0 … at the end */
 	struct key by[MAX_KEYS];
 	struct aggregate aggregate[MAX_AGGREGATES];
 	char texts[MAX_TEXTS][TEXT_BYTES];
@@ -273,7 +278,7 @@ struct pair {
 };
 
 /* The last word: which aggregate and bucket (0: the row itself), and which keys could not be read. */
-#define ROW_WORD(failed, aggregate, bucket) \
+#define ROW_WORD(failed, aggregate, bucket)                                                        \
 	((__u64)(failed) << 32 | (__u64)(aggregate) << 16 | (__u64)(bucket))
 
 struct small_key {
@@ -291,8 +296,8 @@ struct row {
 
 struct stack {
 	__u32 pid; /* 0: of the kernel */
-	__u32 count;
-	__u64 frames[STACK_FRAMES];
+	__s32 bytes; /* of the frames; negative: it could not be read */
+	__u64 frames[STACK_FRAMES]; /* the innermost first, and 0 behind the last */
 };
 
 /* An event: this, then a cell of 8 bytes for each output, then the pieces. */

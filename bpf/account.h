@@ -1,0 +1,55 @@
+/* account: what became of each hit, and the measures by which hits are thinned. */
+#ifndef CRUMB_ACCOUNT_H
+#define CRUMB_ACCOUNT_H
+
+#include "frame.h"
+
+#define OUTCOME(name) (__builtin_offsetof(struct account, name) / 8)
+
+static __always_inline void count(__u32 site, __u32 outcome)
+{
+	struct account *account = bpf_map_lookup_elem(&accounts, &site);
+
+	if (account && outcome < sizeof(*account) / 8)
+		__sync_fetch_and_add((__u64 *)account + outcome, 1);
+}
+
+static __always_inline bool within_limit(struct account *gauge, struct frame *frame, __u32 limit)
+{
+	__u64 second = now(frame) / 1000000000, before = gauge->second;
+
+	if (before != second &&
+	    __sync_val_compare_and_swap(&gauge->second, before, second) == before)
+		gauge->spent = 0;
+	return __sync_fetch_and_add(&gauge->spent, 1) < limit;
+}
+
+/* Whether a hit that the rule accepted goes on to the outlets; if not, it is counted. */
+__noinline int admitted(struct frame *frame, struct body *body)
+{
+	struct account *gauge;
+	struct site *site;
+	__u32 number;
+
+	if (!frame || !body)
+		return 0;
+	number = frame->site;
+	site = bpf_map_lookup_elem(&sites, &number);
+	if (!site)
+		return 0;
+	number = site->gauge;
+	gauge = bpf_map_lookup_elem(&accounts, &number);
+	if (!gauge)
+		return 0;
+	if (body->sample > 1 && __sync_fetch_and_add(&gauge->ticks, 1) % body->sample) {
+		count(frame->site, OUTCOME(sampled_out));
+		return 0;
+	}
+	if (body->limit && !within_limit(gauge, frame, body->limit)) {
+		count(frame->site, OUTCOME(limited));
+		return 0;
+	}
+	return 1;
+}
+
+#endif

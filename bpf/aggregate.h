@@ -1,0 +1,337 @@
+/*
+ * aggregate: rows of a table, found by a key of a few words and added to atomically.
+ *
+ * Short keys are made on the stack, long ones in the scratch slot.
+ */
+#ifndef CRUMB_AGGREGATE_H
+#define CRUMB_AGGREGATE_H
+
+#include "decide.h"
+
+#define WORDS_OF_TEXT (TEXT_BYTES / 8)
+#define RAISES 16 /* tries to raise a maximum that others raise too */
+
+/* A number for what the frames are, never 0; behind the last one they are 0. */
+static __always_inline __u64 stack_hash(const __u64 *frames, __u64 start)
+{
+	__u64 hash = start ^ 0xcbf29ce484222325;
+
+	for (int i = 0; i < STACK_FRAMES; i++) {
+		if (!frames[i])
+			break;
+		hash = (hash ^ frames[i]) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
+	}
+	return hash ? hash : 1;
+}
+
+/* The number of a stack that `stacks` keeps; 0: there is none, or no room for it. */
+__noinline __u64 stack_number(struct frame *frame, __u32 kind)
+{
+	struct scratch *scratch;
+	struct stack *stack;
+	__u64 number;
+	__u32 first = 0;
+	void *known;
+
+	if (!frame)
+		return 0;
+	scratch = scratch_of(frame);
+	known = bpf_map_lookup_elem(&stacks, &first);
+	if (!scratch || !known)
+		return 0;
+	stack = kind == KEY_KSTACK ? &scratch->kstack : &scratch->ustack;
+	if ((__s32)stack->bytes <= 0)
+		return 0;
+	number = stack_hash(stack->frames, stack->pid);
+	if (bpf_map_lookup_elem(known, &number) ||
+	    !bpf_map_update_elem(known, &number, stack, BPF_NOEXIST) ||
+	    bpf_map_lookup_elem(known, &number))
+		return number;
+	return 0;
+}
+
+/* The words of one key at `words`; false: it cannot be read. */
+static __always_inline bool put_word(struct frame *frame, const struct key *key, __u64 *word)
+{
+	switch (key->kind) {
+	case KEY_SITE:
+		*word = frame->site;
+		return true;
+	case KEY_KSTACK:
+	case KEY_USTACK:
+		*word = stack_number(frame, key->kind);
+		return *word;
+	default:
+		*word = slot_failed(frame, key->slot) ? 0 : slot(frame, key->slot);
+		return !slot_failed(frame, key->slot);
+	}
+}
+
+/* The key that fits the stack; the keys that could not be read, one a bit. */
+static __always_inline __u32 small_key(struct frame *frame, struct body *body,
+				       struct small_key *key)
+{
+	__u32 failed = 0, at = 0;
+
+	for (int i = 0; i < SMALL_WORDS - 1; i++) {
+		if (i >= body->keys || at > SMALL_WORDS - 2)
+			break;
+		if (body->by[i].kind == KEY_COMM) {
+			bpf_get_current_comm(&key->words[at], 16);
+			at += 2;
+			continue;
+		}
+		if (!put_word(frame, &body->by[i], &key->words[at]))
+			failed |= 1 << i;
+		at++;
+	}
+	return failed;
+}
+
+static __always_inline bool put_text(struct frame *frame, struct scratch *scratch,
+				     const struct key *key, __u64 *words)
+{
+	__u32 from = key->slot;
+	long length;
+
+	if (key->kind == KEY_STRING) {
+		if (slot_failed(frame, from))
+			return false;
+		/* One byte more than is kept, so that a text may fill its words. */
+		length = read_string(words, TEXT_BYTES + 1, slot(frame, from));
+		words[WORDS_OF_TEXT] = 0;
+		return length >= 0;
+	}
+	if (from >= MAX_SAVES || scratch->pair.failed >> from & 1)
+		return false;
+	length = (__u16)(scratch->pair.cells[from] >> 16);
+	from = (__u16)scratch->pair.cells[from];
+	if (length > TEXT_BYTES)
+		length = TEXT_BYTES;
+	if (from > SAVED_BYTES - TEXT_BYTES || length < 0)
+		return false;
+	return !length || !bpf_probe_read_kernel(words, length, scratch->pair.bytes + from);
+}
+
+/* One key of a long row key, `at` words from its beginning; where the next one begins, or -1. */
+__noinline int large_key_part(struct frame *frame, struct body *body, __u32 number, __u32 at)
+{
+	struct scratch *scratch;
+	struct key *key;
+	bool known;
+
+	if (!frame || !body || number >= MAX_KEYS || at > LARGE_WORDS - 2 - WORDS_OF_TEXT)
+		return -1;
+	scratch = scratch_of(frame);
+	if (!scratch)
+		return -1;
+	key = &body->by[number];
+	if (key->kind == KEY_COMM) {
+		bpf_get_current_comm(&scratch->key.words[at], 16);
+		return at + 2;
+	}
+	if (key->kind == KEY_STRING || key->kind == KEY_SAVED_STRING) {
+		known = put_text(frame, scratch, key, &scratch->key.words[at]);
+		at += WORDS_OF_TEXT;
+	} else {
+		known = put_word(frame, key, &scratch->key.words[at]);
+		at++;
+	}
+	return known ? at : at | 0x100;
+}
+
+static __always_inline __u32 large_key(struct frame *frame, struct body *body,
+				       struct scratch *scratch)
+{
+	__u32 failed = 0;
+	int at = 0;
+
+	__builtin_memset(&scratch->key, 0, sizeof(scratch->key));
+	for (int i = 0; i < MAX_KEYS; i++) {
+		if (i >= body->keys)
+			break;
+		at = large_key_part(frame, body, i, at);
+		if (at < 0)
+			break;
+		if (at & 0x100)
+			failed |= 1 << i;
+		at &= 0xff;
+	}
+	return failed;
+}
+
+/* The row of a key, which is made when there is none; NULL: the table is full. */
+static __always_inline struct row *row_of(void *table, void *key, __u32 number)
+{
+	struct row *row = bpf_map_lookup_elem(table, key);
+	struct body *body;
+
+	if (row)
+		return row;
+	/* Older kernels take no value from memory that only a caller knows to be a map's. */
+	body = bpf_map_lookup_elem(&bodies, &number);
+	if (!body)
+		return NULL;
+	bpf_map_update_elem(table, key, body->identity, BPF_NOEXIST);
+	return bpf_map_lookup_elem(table, key);
+}
+
+/* The row of the key that was made, with this last word. */
+static __always_inline struct row *find_row(struct frame *frame, struct body *body,
+					    struct small_key *key, __u64 last)
+{
+	__u32 number = body->table;
+	__u64 at = body->key_words;
+	struct scratch *scratch;
+	void *table;
+
+	barrier_var(at);
+	if (body->flags & BODY_SMALL) {
+		table = bpf_map_lookup_elem(&small_tables, &number);
+		if (!table || at >= SMALL_WORDS)
+			return NULL;
+		key->words[at] = last;
+		return row_of(table, key, frame->body);
+	}
+	table = bpf_map_lookup_elem(&large_tables, &number);
+	scratch = scratch_of(frame);
+	if (!table || !scratch || at >= LARGE_WORDS)
+		return NULL;
+	scratch->key.words[at] = last;
+	return row_of(table, &scratch->key, frame->body);
+}
+
+static __always_inline __u32 log2_bucket(__s64 value)
+{
+	__u64 left = value;
+	__u32 bucket = 2;
+
+	if (value <= 0)
+		return !value;
+	for (int bits = 32; bits; bits >>= 1) {
+		if (left >> bits) {
+			left >>= bits;
+			bucket += bits;
+		}
+	}
+	return bucket;
+}
+
+static __always_inline __u32 linear_bucket(const struct aggregate *aggregate, __s64 value)
+{
+	if (value < aggregate->min)
+		return 0;
+	if (value >= aggregate->max)
+		value = aggregate->max - 1 + aggregate->step;
+	return 1 + (__u64)(value - aggregate->min) / (__u64)aggregate->step;
+}
+
+static __always_inline bool raise(__s64 *cell, __s64 value, bool lower)
+{
+	for (int i = 0; i < RAISES; i++) {
+		__s64 before = *(volatile __s64 *)cell;
+
+		if (lower ? value >= before : value <= before)
+			return true;
+		if (__sync_val_compare_and_swap(cell, before, value) == before)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Counts in a bucket of the aggregate `which`, a row of its own; whether there was room.  Above 32
+ * bits stand the keys that could not be read: a global function takes five arguments at most.
+ */
+__noinline int add_to_bucket(struct frame *frame, struct body *body, struct small_key *given,
+			     __u64 which)
+{
+	struct aggregate *aggregate;
+	struct small_key key;
+	struct row *row;
+	__u32 bucket, number = which;
+	__s64 value;
+
+	if (!frame || !body || !given || number >= MAX_AGGREGATES)
+		return 0;
+	key = *given;
+	aggregate = &body->aggregate[number];
+	value = slot(frame, aggregate->slot);
+	bucket = aggregate->op == AGGREGATE_HIST ? log2_bucket(value)
+						 : linear_bucket(aggregate, value);
+	row = find_row(frame, body, &key, ROW_WORD(which >> 32, number, bucket + 1));
+	if (!row)
+		return 0;
+	__sync_fetch_and_add(&row->count, 1);
+	return 1;
+}
+
+/* Adds to one cell of the row; whether that was done. */
+__noinline int add_to_row(struct frame *frame, struct aggregate *aggregate, struct row *row)
+{
+	__s64 value;
+	__u32 cell;
+
+	if (!frame || !aggregate || !row)
+		return 0;
+	value = slot(frame, aggregate->slot);
+	cell = aggregate->cell;
+	if (cell >= ROW_CELLS)
+		return 0;
+	switch (aggregate->op) {
+	case AGGREGATE_SUM:
+		__sync_fetch_and_add(&row->cells[cell], value);
+		return 1;
+	case AGGREGATE_MIN:
+	case AGGREGATE_MAX:
+		return raise(&row->cells[cell], value, aggregate->op == AGGREGATE_MIN);
+	default:
+		return 1;
+	}
+}
+
+/* Makes the key here or in the scratch slot; the keys that could not be read, one a bit. */
+__noinline int make_key(struct frame *frame, struct body *body, struct small_key *key)
+{
+	struct scratch *scratch;
+
+	if (!frame || !body || !key)
+		return 0;
+	if (body->flags & BODY_SMALL)
+		return small_key(frame, body, key);
+	scratch = scratch_of(frame);
+	return scratch ? large_key(frame, body, scratch) : 0;
+}
+
+/* Adds the hit to its table; whether all of it was. */
+__noinline int aggregate(struct frame *frame, struct body *body)
+{
+	struct small_key key = {};
+	struct row *row = NULL;
+	__u64 failed;
+	int whole = 1;
+
+	if (!frame || !body || (frame->failed & body->needed))
+		return 0;
+	failed = make_key(frame, body, &key);
+	if (body->flags & BODY_ROW) {
+		row = find_row(frame, body, &key, ROW_WORD(failed, 0, 0));
+		if (!row)
+			return 0;
+		__sync_fetch_and_add(&row->count, 1);
+	}
+	for (int i = 0; i < MAX_AGGREGATES; i++) {
+		struct aggregate *one = &body->aggregate[i];
+
+		if (i >= body->aggregates)
+			break;
+		if (one->op >= AGGREGATE_HIST)
+			whole &= add_to_bucket(frame, body, &key, failed << 32 | i);
+		else if (row)
+			whole &= add_to_row(frame, one, row);
+	}
+	return whole;
+}
+
+#endif

@@ -1,0 +1,245 @@
+/* decide: the steps of a body, which compute into slots and choose the way. */
+#ifndef CRUMB_DECIDE_H
+#define CRUMB_DECIDE_H
+
+#include "text.h"
+
+/* What take_step() and compare_text() answer instead of a step's number. */
+#define ACCEPTED 0x100
+#define REJECTED 0x101
+#define TEXT_STEP                                                                                  \
+	0x200 /* and the number: a text is to be compared, which takes a stack of its own */
+
+static __always_inline __u64 narrowed(__u64 value, __u32 width, bool is_signed)
+{
+	__u32 unused = width < 8 ? 64 - 8 * width : 0;
+
+	value <<= unused & 63;
+	return is_signed ? (__u64)((__s64)value >> (unused & 63)) : value >> (unused & 63);
+}
+
+static __always_inline long load(__u64 *value, __u64 from, const struct step *step)
+{
+	__u64 width = at_most(step->width, 8);
+	long err;
+
+	*value = 0;
+	err = read_memory(value, width, from);
+	*value = narrowed(*value, width, step->flags & FLAG_SIGNED);
+	return err;
+}
+
+/* Tells process and thread as the script's PID namespace numbers them; 0 for those of others. */
+static __always_inline __u64 pid_tgid(void)
+{
+	struct bpf_pidns_info ids = {};
+
+	if (!pidns_ino)
+		return bpf_get_current_pid_tgid();
+	if (bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, &ids, sizeof(ids)))
+		return 0;
+	return (__u64)ids.tgid << 32 | ids.pid;
+}
+
+static __always_inline __u64 comm_word(__u32 which)
+{
+	__u64 comm[2] = {}; /* older kernels write up to the end of the name only */
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	return which ? comm[1] : comm[0];
+}
+
+static __always_inline __u64 cookie(const struct frame *frame)
+{
+	__u32 number = frame->site;
+	struct site *site = bpf_map_lookup_elem(&sites, &number);
+
+	return site ? site->cookie : 0;
+}
+
+static __always_inline __u64 builtin(struct frame *frame, __u32 which)
+{
+	switch (which) {
+	case BUILTIN_PID:
+		return pid_tgid() >> 32;
+	case BUILTIN_TID:
+		return (__u32)pid_tgid();
+	case BUILTIN_UID:
+		return (__u32)bpf_get_current_uid_gid();
+	case BUILTIN_GID:
+		return bpf_get_current_uid_gid() >> 32;
+	case BUILTIN_CPU:
+		return bpf_get_smp_processor_id();
+	case BUILTIN_TIME:
+		return now(frame);
+	case BUILTIN_COOKIE:
+		return cookie(frame);
+	case BUILTIN_SITE:
+		return frame->site;
+	case BUILTIN_LATENCY:
+		return now(frame) - frame->began;
+	case BUILTIN_CGROUP:
+		return bpf_get_current_cgroup_id();
+	case BUILTIN_TASK:
+		return bpf_get_current_task();
+	case BUILTIN_CONTEXT:
+		return frame->context;
+	case BUILTIN_COMM_LOW:
+		return comm_word(0);
+	case BUILTIN_COMM_HIGH:
+		return comm_word(1);
+	}
+	return 0;
+}
+
+static __always_inline __u64 magnitude(__u64 value)
+{
+	return (__s64)value < 0 ? -value : value;
+}
+
+/* BPF divides unsigned numbers only. */
+static __always_inline __u64 divided(__u64 a, __u64 b, bool is_signed, bool rest)
+{
+	__u64 result;
+
+	if (!is_signed)
+		return rest ? a % b : a / b;
+	result = rest ? magnitude(a) % magnitude(b) : magnitude(a) / magnitude(b);
+	return (__s64)a < 0 != (!rest && (__s64)b < 0) ? -result : result;
+}
+
+static __always_inline __u64 calculated(const struct step *step, __u64 a, __u64 b)
+{
+	bool is_signed = step->flags & FLAG_SIGNED;
+
+	switch (step->op) {
+	case OP_ADD:
+		return a + b;
+	case OP_SUB:
+		return a - b;
+	case OP_MUL:
+		return a * b;
+	case OP_DIV:
+		return divided(a, b, is_signed, false);
+	case OP_MOD:
+		return divided(a, b, is_signed, true);
+	case OP_AND:
+		return a & b;
+	case OP_OR:
+		return a | b;
+	case OP_XOR:
+		return a ^ b;
+	case OP_SHL:
+		return b < 64 ? a << b : 0;
+	case OP_SHR:
+		if (is_signed)
+			return (__s64)a >> (b < 64 ? b : 63);
+		return b < 64 ? a >> b : 0;
+	default: /* OP_CONVERT */
+		return narrowed(a, step->width, is_signed);
+	}
+}
+
+/* The value of a step; its failure is that of what it is made of. */
+static __always_inline bool compute(struct frame *frame, const struct step *step, __u64 *value)
+{
+	bool constant = step->flags & FLAG_CONSTANT;
+
+	switch (step->op) {
+	case OP_CONSTANT:
+		*value = step->value;
+		return true;
+	case OP_REGISTER:
+		*value = step->a < REG_COUNT ? frame->registers[step->a] : 0;
+		return true;
+	case OP_BUILTIN:
+		*value = builtin(frame, step->a);
+		return true;
+	case OP_CONTEXT:
+		return !load(value, frame->context + step->value, step);
+	case OP_LOAD:
+		return !slot_failed(frame, step->a) &&
+		       !load(value, slot(frame, step->a) + step->value, step);
+	default:
+		*value = calculated(step, slot(frame, step->a),
+				    constant ? step->value : slot(frame, step->b));
+		return !slot_failed(frame, step->a) && (constant || !slot_failed(frame, step->b));
+	}
+}
+
+static __always_inline bool in_set(__u64 value, __u32 number)
+{
+	void *set = bpf_map_lookup_elem(&sets, &number);
+
+	return set && bpf_map_lookup_elem(set, &value);
+}
+
+static __always_inline bool followed(__u32 number)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u64 *mask = bpf_map_lookup_elem(&family, &tgid);
+
+	return mask && *mask >> (number & 63) & 1;
+}
+
+/* 1 or 0, or negative when a value could not be read. */
+static __always_inline int compare(const struct frame *frame, const struct step *step)
+{
+	bool constant = step->flags & FLAG_CONSTANT, is_signed = step->flags & FLAG_SIGNED;
+	__u64 a = slot(frame, step->a), b = constant ? step->value : slot(frame, step->b);
+
+	if (step->op == OP_FOLLOWED)
+		return followed(step->value);
+	if (slot_failed(frame, step->a))
+		return -1;
+	if (step->op == OP_IN)
+		return in_set(a, step->value);
+	if (!constant && slot_failed(frame, step->b))
+		return -1;
+	if (step->op == OP_EQ)
+		return a == b;
+	if (step->op == OP_LT)
+		return is_signed ? (__s64)a < (__s64)b : a < b;
+	return is_signed ? (__s64)a <= (__s64)b : a <= b;
+}
+
+/* The number of the step to go on at, or ACCEPTED or REJECTED. */
+__noinline int take_step(struct frame *frame, struct body *body, __u32 number)
+{
+	struct step *step;
+	__u64 value = 0;
+	bool known;
+	int answer;
+
+	if (!frame || !body)
+		return REJECTED;
+	step = &body->steps[number & (MAX_STEPS - 1)];
+	if (step->op >= OP_ACCEPT)
+		return step->op == OP_ACCEPT ? ACCEPTED : REJECTED;
+	if (step->op >= OP_TEXT_EQ)
+		return TEXT_STEP | (number & (MAX_STEPS - 1));
+	if (step->op >= OP_EQ) {
+		answer = compare(frame, step);
+		return way_on(step, answer);
+	}
+	known = compute(frame, step, &value);
+	set_slot(frame, step->to, value, known);
+	return number + 1;
+}
+
+/* Whether the steps from this one on accept the hit. */
+__noinline int decide(struct frame *frame, struct body *body, __u32 number)
+{
+	if (!frame || !body)
+		return 0;
+	for (int i = 0; i < MAX_STEPS; i++) {
+		if (number >= MAX_STEPS)
+			break;
+		number = take_step(frame, body, number);
+		if (number & TEXT_STEP)
+			number = compare_text(frame, body, number);
+	}
+	return number == ACCEPTED;
+}
+
+#endif

@@ -1,0 +1,258 @@
+/*
+ * engine: the programs that the tracer attaches.
+ *
+ * Each stub fills a frame from its hook's context and asks for what only the context gives, the
+ * stacks; all else is in the headers, one for each stage of a hit.
+ */
+#include "kernel.h"
+
+#include "account.h"
+#include "aggregate.h"
+#include "emit.h"
+#include "pair.h"
+
+/* Sends, adds and counts what the rule accepted. */
+__noinline int deliver(struct frame *frame, struct body *body)
+{
+	__u32 flags;
+	int whole = 1;
+
+	if (!frame || !body)
+		return 0;
+	flags = body->flags;
+	if (body->aggregates || flags & BODY_ROW)
+		whole = aggregate(frame, body);
+	if (!(flags & BODY_EVENT)) {
+		count(frame->site, whole ? OUTCOME(aggregated) : OUTCOME(lost));
+		return 0;
+	}
+	if (!whole)
+		count(frame->site, OUTCOME(rows_lost));
+	count(frame->site, emit(frame, body) ? OUTCOME(lost) : OUTCOME(sent));
+	return 0;
+}
+
+/* Needs the context, which no global function takes. */
+static __always_inline void read_stacks(void *context, struct frame *frame, __u32 flags)
+{
+	struct scratch *scratch = scratch_of(frame);
+
+	if (!scratch)
+		return;
+	if (flags & BODY_KSTACK)
+		scratch->kstack.bytes = bpf_get_stack(context, scratch->kstack.frames,
+						      sizeof(scratch->kstack.frames), 0);
+	if (flags & BODY_USTACK) {
+		scratch->ustack.pid = bpf_get_current_pid_tgid() >> 32;
+		scratch->ustack.bytes =
+			bpf_get_stack(context, scratch->ustack.frames,
+				      sizeof(scratch->ustack.frames), BPF_F_USER_STACK);
+	}
+}
+
+/* What follows when a rule's steps have accepted the hit. */
+static __always_inline void outlets(void *context, struct frame *frame, struct body *body)
+{
+	if ((body->sample | body->limit) && !admitted(frame, body))
+		return;
+	if (body->flags & BODY_SCRATCH) {
+		if (frame->scratch == NO_SCRATCH && !take_scratch(frame)) {
+			count(frame->site, OUTCOME(lost));
+			return;
+		}
+		if (body->flags & (BODY_KSTACK | BODY_USTACK))
+			read_stacks(context, frame, body->flags);
+	}
+	deliver(frame, body);
+}
+
+static __always_inline void begin(struct frame *frame, struct body *body)
+{
+	if (!decide(frame, body, body->open_start)) {
+		count(frame->site, OUTCOME(filtered));
+		return;
+	}
+	/* Without a scratch slot it counts the pair as refused. */
+	take_scratch(frame);
+	open_pair(frame, body);
+}
+
+static __always_inline void end(void *context, struct frame *frame, struct body *body, __u32 role)
+{
+	__u32 number;
+
+	if (role == ROLE_RETURN) {
+		if (!body && !has_pairs(frame->site))
+			return;
+		body = NULL;
+	} else if (!body || !decide(frame, body, body->key_start)) {
+		count(frame->site, OUTCOME(unmatched));
+		return;
+	}
+	take_scratch(frame);
+	number = close_pair(frame, body);
+	body = bpf_map_lookup_elem(&bodies, &number);
+	if (!number || !body)
+		return;
+	frame->body = number;
+	if (decide(frame, body, body->start))
+		outlets(context, frame, body);
+	else
+		count(frame->site, OUTCOME(filtered));
+	refer(number, -1);
+}
+
+/* Does what the site's rule says. */
+static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
+{
+	__u32 number = bits, role = bits >> 32 & 0xff;
+	struct site *site = bpf_map_lookup_elem(&sites, &number);
+	struct body *body = NULL;
+
+	if (!site)
+		return;
+	frame->site = number;
+	number = *(volatile __u32 *)&site->body;
+	if (!number && role != ROLE_RETURN)
+		return;
+	if (number)
+		body = bpf_map_lookup_elem(&bodies, &number);
+	frame->context = (__u64)context;
+	frame->body = number;
+	frame->scratch = NO_SCRATCH;
+	if (role == ROLE_HIT || role == ROLE_OPEN) {
+		if (!body)
+			return;
+		if (role == ROLE_OPEN)
+			begin(frame, body);
+		else if (decide(frame, body, body->start))
+			outlets(context, frame, body);
+		else
+			count(frame->site, OUTCOME(filtered));
+	} else {
+		end(context, frame, body, role);
+	}
+	if (frame->scratch != NO_SCRATCH)
+		give_scratch_back(frame);
+}
+
+/* Copied one by one: folded together they would be arithmetic on the context's pointer. */
+static __always_inline void read_registers(struct pt_regs *regs, struct frame *frame)
+{
+	frame->registers[REG_ARG0] = PT_REGS_PARM1(regs);
+	frame->registers[REG_ARG1] = PT_REGS_PARM2(regs);
+	frame->registers[REG_ARG2] = PT_REGS_PARM3(regs);
+	frame->registers[REG_ARG3] = PT_REGS_PARM4(regs);
+	frame->registers[REG_ARG4] = PT_REGS_PARM5(regs);
+	frame->registers[REG_ARG5] = PT_REGS_PARM6(regs);
+	frame->registers[REG_SP] = PT_REGS_SP(regs);
+	frame->registers[REG_IP] = PT_REGS_IP(regs);
+	frame->registers[REG_RETVAL] = PT_REGS_RC(regs);
+}
+
+/* Where x86 returns, the return address has been taken from the stack. */
+#if defined(__TARGET_ARCH_x86)
+#define RETURN_POPS 8
+#else
+#define RETURN_POPS 0
+#endif
+
+static __always_inline int on_registers(struct pt_regs *regs)
+{
+	__u64 bits = bpf_get_attach_cookie(regs);
+	struct frame frame = {};
+
+	read_registers(regs, &frame);
+	frame.place =
+		frame.registers[REG_SP] - ((bits >> 32 & 0xff) == ROLE_RETURN ? RETURN_POPS : 0);
+	hit(regs, &frame, bits);
+	return 0;
+}
+
+SEC("kprobe") int on_probe(struct pt_regs *regs)
+{
+	return on_registers(regs);
+}
+
+SEC("kprobe.multi") int on_kprobe_multi(struct pt_regs *regs)
+{
+	return on_registers(regs);
+}
+
+SEC("uprobe.multi") int on_uprobe_multi(struct pt_regs *regs)
+{
+	return on_registers(regs);
+}
+
+SEC("tracepoint") int on_tracepoint(void *context)
+{
+	struct frame frame = {};
+
+	hit(context, &frame, bpf_get_attach_cookie(context));
+	return 0;
+}
+
+SEC("raw_tp") int on_raw_tp(void *context)
+{
+	struct frame frame = {};
+
+	hit(context, &frame, bpf_get_attach_cookie(context));
+	return 0;
+}
+
+/* A call's entry and its return see one context. */
+static __always_inline int on_trampoline(void *context)
+{
+	struct frame frame = {};
+
+	frame.place = (__u64)context;
+	hit(context, &frame, bpf_get_attach_cookie(context));
+	return 0;
+}
+
+SEC("fentry") int on_fentry(void *context)
+{
+	return on_trampoline(context);
+}
+
+SEC("fexit") int on_fexit(void *context)
+{
+	return on_trampoline(context);
+}
+
+SEC("perf_event") int on_perf_event(struct bpf_perf_event_data *context)
+{
+	struct frame frame = {};
+
+	frame.registers[REG_SP] = PT_REGS_SP(&context->regs);
+	frame.registers[REG_IP] = PT_REGS_IP(&context->regs);
+	hit(context, &frame, bpf_get_attach_cookie(context));
+	return 0;
+}
+
+/* The children of those that are followed are followed. */
+SEC("raw_tp") int on_fork(struct bpf_raw_tracepoint_args *context)
+{
+	struct task_struct *child = (void *)context->args[1];
+	__u32 parent = bpf_get_current_pid_tgid() >> 32;
+	__u64 *mask = bpf_map_lookup_elem(&family, &parent), families;
+	__u32 tgid = BPF_CORE_READ(child, tgid);
+
+	if (!mask || tgid == parent)
+		return 0;
+	families = *mask;
+	bpf_map_update_elem(&family, &tgid, &families, BPF_ANY);
+	return 0;
+}
+
+SEC("raw_tp") int on_exit(struct bpf_raw_tracepoint_args *context)
+{
+	__u64 ids = bpf_get_current_pid_tgid();
+	__u32 tgid = ids >> 32;
+
+	if (tgid == (__u32)ids)
+		bpf_map_delete_elem(&family, &tgid);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,145 @@
+/*
+ * maps: what the engine keeps, and what user space makes for it at first use.
+ *
+ * Tables, sets and rings are inner maps: they come, go and are exchanged while programs run.
+ */
+#ifndef CRUMB_MAPS_H
+#define CRUMB_MAPS_H
+
+#include "kernel.h"
+#include "wire.h"
+
+#define BODIES 1024
+#define PATTERNS 256
+#define SCRATCHES 64 /* a power of two */
+#define SCRATCH_TRIES 16 /* a preempted hit holds one, so few in a row are taken */
+#define RECORD_BYTES 8192
+
+/* Types that BTF would leave out: what inner maps are of, and what only user space reads. */
+struct wire {
+	enum limit limit;
+	enum role role;
+	enum op op;
+	enum flag flag;
+	enum builtin builtin;
+	enum reg reg;
+	enum output_kind output_kind;
+	enum key_kind key_kind;
+	enum aggregate_op aggregate_op;
+	enum body_flag body_flag;
+	enum bell bell;
+	struct text text;
+	struct small_key small_key;
+	struct large_key large_key;
+	struct row row;
+	struct pair_key pair_key;
+	struct pair pair;
+	struct stack stack;
+	struct record record;
+} * wire_types;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct site);
+} sites SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16384); /* as sites */
+	__type(key, __u32);
+	__type(value, struct account);
+} accounts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BODIES);
+	__type(key, __u32);
+	__type(value, struct body);
+} bodies SEC(".maps");
+
+/* The pairs that will end by each body. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, BODIES);
+	__type(key, __u32);
+	__type(value, __u64);
+} references SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PATTERNS);
+	__type(key, __u32);
+	__type(value, struct pattern);
+} patterns SEC(".maps");
+
+/* Processes that are followed with their children: a bit for each family. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u64);
+} family SEC(".maps");
+
+#define HASH(name, key_type, value_type)                                                           \
+	struct name {                                                                              \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                   \
+		__uint(max_entries, 1);                                                            \
+		__type(key, key_type);                                                             \
+		__type(value, value_type);                                                         \
+	}
+
+#define INNER(name, count, of)                                                                     \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                          \
+		__uint(max_entries, count);                                                        \
+		__type(key, __u32);                                                                \
+		__array(values, of);                                                               \
+	} name SEC(".maps")
+
+HASH(set_map, __u64, __u8);
+HASH(text_set_map, struct text, __u8);
+HASH(small_table_map, struct small_key, struct row);
+HASH(large_table_map, struct large_key, struct row);
+HASH(pair_map, struct pair_key, struct pair);
+HASH(stack_map, __u64, struct stack);
+
+struct ring_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+};
+
+INNER(sets, 512, struct set_map);
+INNER(text_sets, 512, struct text_set_map);
+INNER(small_tables, 512, struct small_table_map);
+INNER(large_tables, 512, struct large_table_map);
+INNER(rings, 16, struct ring_map);
+INNER(pairs, 1, struct pair_map);
+INNER(stacks, 1, struct stack_map);
+
+/* What is too large for the stack of a hit; taken by `busy`, so that a preempted hit keeps its own. */
+struct scratch {
+	__u64 busy;
+	struct stack kstack, ustack;
+	struct pair pair;
+	struct large_key key;
+	char record[RECORD_BYTES + PIECE_BYTES] __attribute__((aligned(8))); /* struct record */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SCRATCHES);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+volatile __u32 bell; /* enum bell */
+
+/* The PID namespace whose numbers the script knows; 0: the first, which has the kernel's own. */
+const volatile __u64 pidns_dev, pidns_ino;
+
+#endif

@@ -1,0 +1,202 @@
+/*
+ * pair: what begins at one hit and ends at another: calls, and the spans of a key.
+ *
+ * A pair names the body that decides at its end, and is counted where it began.
+ */
+#ifndef CRUMB_PAIR_H
+#define CRUMB_PAIR_H
+
+#include "account.h"
+#include "emit.h"
+
+static __always_inline void refer(__u32 body, __s64 by)
+{
+	__u64 *pairs_of = bpf_map_lookup_elem(&references, &body);
+
+	if (pairs_of)
+		__sync_fetch_and_add(pairs_of, by);
+}
+
+static __always_inline struct pair_key call_key(const struct frame *frame, __u32 owner)
+{
+	return (struct pair_key){ .owner = owner,
+				  .a = bpf_get_current_pid_tgid(),
+				  .b = frame->place };
+}
+
+static __always_inline struct pair_key key_of(const struct frame *frame, const struct body *body)
+{
+	if (body->flags & BODY_CALL)
+		return call_key(frame, body->owner);
+	return (struct pair_key){ .owner = body->owner,
+				  .a = slot(frame, body->key_slots[0]),
+				  .b = slot(frame, body->key_slots[1]) };
+}
+
+/* Removes the pair that an earlier beginning left under the key. */
+static __always_inline void abandon(void *known, struct pair_key *key)
+{
+	struct pair *old = bpf_map_lookup_elem(known, key);
+	__u32 site, body;
+
+	if (!old)
+		return;
+	site = old->site;
+	body = old->body;
+	if (bpf_map_delete_elem(known, key))
+		return;
+	count(site, OUTCOME(abandoned));
+	refer(body, -1);
+}
+
+/* Keeps one value of the beginning; how many bytes of pieces there are then. */
+__noinline int save_cell(struct frame *frame, struct body *body, __u32 number, __u32 at)
+{
+	struct scratch *scratch;
+	struct output *output;
+	__u64 cell;
+	__u32 most;
+	long length;
+
+	if (!frame || !body || number >= MAX_SAVES || at > SAVED_BYTES - 2)
+		return at;
+	scratch = scratch_of(frame);
+	if (!scratch)
+		return at;
+	output = &body->saved[number];
+	cell = slot(frame, output->slot);
+	if (slot_failed(frame, output->slot)) {
+		scratch->pair.failed |= 1 << number;
+	} else if (output->kind == OUTPUT_STRING) {
+		most = output->size;
+		if (most > SAVED_BYTES - 2 - at)
+			most = SAVED_BYTES - 2 - at;
+		if (most > SAVED_BYTES)
+			return at;
+		length = read_string(scratch->pair.bytes + at, most + 2, cell);
+		if (length < 0)
+			scratch->pair.failed |= 1 << number;
+		cell = string_cell(at, length, most);
+		at += (__u16)(cell >> 16);
+	}
+	scratch->pair.cells[number] = cell;
+	return at;
+}
+
+static __always_inline void fill_pair(struct frame *frame, struct body *body, struct pair *pair)
+{
+	__u32 at = 0;
+
+	pair->time = now(frame);
+	pair->site = frame->site;
+	pair->body = body->partner;
+	for (int i = 0; i < 6; i++)
+		pair->args[i] = frame->registers[REG_ARG0 + i];
+	pair->failed = 0;
+	for (int i = 0; i < MAX_SAVES; i++) {
+		if (i >= body->saves)
+			break;
+		at = save_cell(frame, body, i, at);
+	}
+}
+
+/* Begins a pair and counts it. */
+__noinline int open_pair(struct frame *frame, struct body *body)
+{
+	struct scratch *scratch;
+	struct pair_key key;
+	__u32 first = 0;
+	void *known;
+	int err;
+
+	if (!frame || !body)
+		return 0;
+	scratch = scratch_of(frame);
+	known = bpf_map_lookup_elem(&pairs, &first);
+	if (!scratch || !known) {
+		count(frame->site, OUTCOME(refused));
+		return 0;
+	}
+	key = key_of(frame, body);
+	fill_pair(frame, body, &scratch->pair);
+	refer(body->partner, 1);
+	err = bpf_map_update_elem(known, &key, &scratch->pair, BPF_NOEXIST);
+	if (err) {
+		abandon(known, &key);
+		err = bpf_map_update_elem(known, &key, &scratch->pair, BPF_NOEXIST);
+	}
+	if (err)
+		refer(body->partner, -1);
+	count(frame->site, err ? OUTCOME(refused) : OUTCOME(opened));
+	return 0;
+}
+
+/* Makes the frame that of the pair: its site, its arguments, and its scalars as the first slots. */
+static __always_inline void restore(struct frame *frame, const struct pair *pair)
+{
+	frame->site = pair->site;
+	frame->began = pair->time;
+	frame->failed = pair->failed;
+	for (int i = 0; i < 6; i++)
+		frame->registers[REG_ARG0 + i] = pair->args[i];
+	for (int i = 0; i < MAX_SAVES; i++)
+		frame->slots[i] = pair->cells[i];
+}
+
+/*
+ * Takes the pair of the key out, into the scratch slot and the frame: the number of the body that
+ * decides, or 0.  Whose attempt to delete it succeeds, has it.
+ */
+static __always_inline __u32 take_pair(struct frame *frame, struct pair_key *key)
+{
+	struct scratch *scratch = scratch_of(frame);
+	__u32 first = 0, body;
+	struct pair *pair;
+	void *known = bpf_map_lookup_elem(&pairs, &first);
+
+	pair = known ? bpf_map_lookup_elem(known, key) : NULL;
+	if (!pair)
+		return 0;
+	body = pair->body;
+	if (scratch)
+		bpf_probe_read_kernel(&scratch->pair, sizeof(*pair), pair);
+	first = pair->site;
+	if (bpf_map_delete_elem(known, key))
+		return 0;
+	count(first, OUTCOME(closed));
+	if (scratch) {
+		restore(frame, &scratch->pair);
+		return body;
+	}
+	count(first, OUTCOME(lost));
+	refer(body, -1);
+	return 0;
+}
+
+/*
+ * The end of a pair: the number of the body that decides, or 0: nothing is to be done.  `body` is
+ * the one that the steps for the key of a span were taken from; NULL: it is a call.
+ */
+__noinline int close_pair(struct frame *frame, struct body *body)
+{
+	struct pair_key key;
+	__u32 taken;
+
+	if (!frame)
+		return 0;
+	key = body ? key_of(frame, body) : call_key(frame, frame->site);
+	taken = take_pair(frame, &key);
+	if (!taken)
+		count(frame->site, OUTCOME(unmatched));
+	return taken;
+}
+
+/* Whether any pair that began at the site has not ended. */
+static __always_inline bool has_pairs(__u32 site)
+{
+	struct account *account = bpf_map_lookup_elem(&accounts, &site);
+
+	return account && account->opened != account->closed + account->abandoned;
+}
+
+#endif
