@@ -27,6 +27,16 @@ int l_now(lua_State *L)
 	return 1;
 }
 
+/* core.wall() -> nanoseconds of CLOCK_REALTIME */
+int l_wall(lua_State *L)
+{
+	struct timespec wall;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	lua_pushinteger(L, (lua_Integer)wall.tv_sec * 1000000000 + wall.tv_nsec);
+	return 1;
+}
+
 static const luaL_Reg functions[] = {
 	{ "btf", l_btf_open },
 	{ "directory", l_directory },
@@ -49,6 +59,7 @@ static const luaL_Reg functions[] = {
 	{ "ring", l_ring_open },
 	{ "set_field", l_handle_set_field },
 	{ "versions", l_versions },
+	{ "wall", l_wall },
 	{ "window", l_window_open },
 	{ NULL, NULL },
 };

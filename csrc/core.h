@@ -129,6 +129,7 @@ int l_ring_open(lua_State *L);
 int l_interrupt(lua_State *L);
 int l_interrupted(lua_State *L);
 int l_now(lua_State *L);
+int l_wall(lua_State *L);
 int l_execute(lua_State *L);
 int l_read(lua_State *L);
 int l_directory(lua_State *L);

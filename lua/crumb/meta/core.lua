@@ -378,6 +378,10 @@ function core.set_field(handle, key, value) end
 ---@return string machine
 function core.versions() end
 
+--- Units: nanoseconds of CLOCK_REALTIME
+---@return integer
+function core.wall() end
+
 ---@param map crumb.Map a mmapable array
 ---@return crumb.Window?, string?, integer?
 function core.window(map) end
