@@ -26,8 +26,9 @@ flags_of = $(shell for name in $(2); do $(PKG_CONFIG) $(1) $$name 2>/dev/null &&
 ifndef LUA_CFLAGS
 LUA_CFLAGS := $(call flags_of,--cflags,lua5.4 lua-5.4 lua54 lua)
 endif
-LIB_CFLAGS := $(call flags_of,--cflags,libbpf) $(call flags_of,--cflags,libelf)
-LIB_LIBS := $(or $(call flags_of,--libs,libbpf),-lbpf) $(or $(call flags_of,--libs,libelf),-lelf)
+LIB_CFLAGS := $(foreach name,libbpf libelf libdw,$(call flags_of,--cflags,$(name)))
+LIB_LIBS := $(or $(call flags_of,--libs,libbpf),-lbpf) $(or $(call flags_of,--libs,libelf),-lelf) \
+	$(or $(call flags_of,--libs,libdw),-ldw)
 
 ARCH := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))

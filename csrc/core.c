@@ -58,6 +58,7 @@ static const luaL_Reg functions[] = {
 	{ "read", l_read },
 	{ "ring", l_ring_open },
 	{ "set_field", l_handle_set_field },
+	{ "symbolizer", l_symbolizer },
 	{ "versions", l_versions },
 	{ "wall", l_wall },
 	{ "window", l_window_open },
@@ -78,6 +79,7 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	object_register(L);
 	program_register(L);
 	ring_register(L);
+	symbols_register(L);
 	window_register(L);
 	luaL_newlib(L, functions);
 	return 1;

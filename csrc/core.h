@@ -116,6 +116,7 @@ void elf_register(lua_State *L);
 void execute_register(lua_State *L);
 void file_register(lua_State *L);
 void btf_register(lua_State *L);
+void symbols_register(lua_State *L);
 void window_register(lua_State *L);
 
 extern const luaL_Reg attach_methods[]; /* of crumb.Link */
@@ -138,6 +139,7 @@ int l_versions(lua_State *L);
 int l_elf_open(lua_State *L);
 int l_btf_open(lua_State *L);
 int l_nearest(lua_State *L);
+int l_symbolizer(lua_State *L);
 int l_engine(lua_State *L);
 int l_window_open(lua_State *L);
 int l_grace(lua_State *L);

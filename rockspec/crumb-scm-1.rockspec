@@ -15,6 +15,7 @@ dependencies = { "lua ~> 5.4" }
 external_dependencies = {
 	LIBBPF = { header = "bpf/libbpf.h", library = "bpf" },
 	LIBELF = { header = "gelf.h", library = "elf" },
+	LIBDW = { header = "elfutils/libdw.h", library = "dw" },
 }
 build = {
 	type = "make",

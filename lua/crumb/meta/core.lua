@@ -292,6 +292,34 @@ function Elf:needed() end
 ---@return string[]?, string?, integer?
 function Elf:usdt() end
 
+--- Addresses -> names. Files are opened as the kernel has them mapped, in whatever container; no server is asked.
+---@class crumb.Symbolizer: crumb.Handle
+local Symbolizer = {}
+
+--- Of what lies beyond the kernel's own text the table is at most a second old.
+---@param address integer
+---@return string? name nil alone: not known
+---@return integer offset
+---@return string? module
+function Symbolizer:kernel(address) end
+
+--- Keeps what a process has mapped, so that it can be asked about when it has ended.
+--- Errors: ESRCH no such process, EACCES it has nothing mapped that may be read.
+---@param pid integer
+---@return integer? serial another one when the process, its program or its maps are others
+---@return string?, integer?
+function Symbolizer:remember(pid) end
+
+--- Errors: as of remember.
+---@param pid integer
+---@param address integer
+---@return string? name nil with an offset: its file does not name it; nil alone: nothing is mapped there
+---@return integer offset in the function; without a name, in the file
+---@return string module its file's path as the process sees it, or "[vdso]", "[anon]"
+---@return string? file
+---@return integer? line
+function Symbolizer:user(pid, address) end
+
 --- Opens BTF: of a file, of { bytes = … }, or with no argument the kernel's.
 ---@return crumb.Btf?, string?, integer?
 function core.btf(source) end
@@ -372,6 +400,9 @@ function core.ring(object) end
 
 --- What handle[key] reads from now on.
 function core.set_field(handle, key, value) end
+
+---@return crumb.Symbolizer
+function core.symbolizer() end
 
 ---@return string libbpf
 ---@return string kernel

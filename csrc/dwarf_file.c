@@ -1,0 +1,164 @@
+/* dwarf_file: see dwarf_file.h. */
+#include "dwarf_file.h"
+
+#include <dwarf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEBUG_MAX (1ull << 30) /* bytes in all sections: libdw reads them whole */
+#define UNITS_MAX (1u << 20)
+#define RANGES_MAX (4u << 20)
+
+#define refuse(reason, err, ...) (snprintf(reason, DWARF_REASON, __VA_ARGS__), (err))
+
+static bool is_debug(const char *name)
+{
+	return !strncmp(name, ".debug_", 7) || !strncmp(name, ".zdebug_", 8);
+}
+
+/* Holds what libdw is about to read against the file and the limit. */
+static int check_sections(const struct elf_file *elf, char *reason)
+{
+	struct elf_bytes names;
+	Elf_Scn *section = NULL;
+	uint64_t total = 0;
+	size_t index, length;
+	bool info = false;
+	GElf_Shdr header;
+	int err;
+
+	if (elf_getshdrstrndx(elf->elf, &index))
+		return refuse(reason, ENODATA, "the file has no sections");
+	err = crumb_elf_linked(elf, (uint32_t)index, &names, reason);
+	if (err)
+		return err;
+	while ((section = elf_nextscn(elf->elf, section))) {
+		const char *name = gelf_getshdr(section, &header)
+					   ? crumb_elf_string(&names, header.sh_name, &length)
+					   : NULL;
+
+		if (!name || !is_debug(name) || header.sh_type == SHT_NOBITS)
+			continue;
+		if (header.sh_offset > elf->size || header.sh_size > elf->size - header.sh_offset)
+			return refuse(reason, ENOEXEC, "%s ends past the end of the file", name);
+		info = info || strstr(name, "debug_info");
+		total += header.sh_size;
+	}
+	if (!info)
+		return refuse(reason, ENODATA,
+			      "the file has no debug information (no .debug_info)");
+	if (total > DEBUG_MAX)
+		return refuse(reason, EFBIG, "its debug information is larger than 1 GiB");
+	return 0;
+}
+
+int crumb_dwarf_open(struct dwarf_file *file, const struct elf_file *elf, char *reason)
+{
+	int err;
+
+	memset(file, 0, sizeof(*file));
+	if (elf->fd < 0)
+		return refuse(reason, EBADF, "the file is closed");
+	err = check_sections(elf, reason);
+	if (err)
+		return err;
+	file->dwarf = dwarf_begin_elf(elf->elf, DWARF_C_READ, NULL);
+	if (!file->dwarf)
+		return refuse(reason, ENOEXEC, "its debug information: %s", dwarf_errmsg(-1));
+	return 0;
+}
+
+void crumb_dwarf_close(struct dwarf_file *file)
+{
+	if (file->dwarf)
+		dwarf_end(file->dwarf);
+	free(file->ranges);
+	memset(file, 0, sizeof(*file));
+}
+
+static bool add_range(struct dwarf_file *file, uint64_t low, uint64_t high, Dwarf_Off unit)
+{
+	if (file->count == file->room) {
+		size_t room = file->room ? 2 * file->room : 256;
+		struct dwarf_range *ranges =
+			room <= RANGES_MAX ? realloc(file->ranges, room * sizeof(*ranges)) : NULL;
+
+		if (!ranges)
+			return false;
+		file->ranges = ranges;
+		file->room = room;
+	}
+	file->ranges[file->count++] = (struct dwarf_range){ low, high, unit };
+	return true;
+}
+
+static int compare_cb(const void *left, const void *right)
+{
+	const struct dwarf_range *a = left, *b = right;
+
+	return a->low < b->low ? -1 : a->low > b->low;
+}
+
+/* Made at the first question about an address: many compilers leave .debug_aranges out. */
+static void make_ranges(struct dwarf_file *file)
+{
+	Dwarf_CU *unit = NULL;
+	Dwarf_Die die;
+	uint8_t kind;
+
+	file->indexed = true;
+	for (uint32_t i = 0; i < UNITS_MAX; i++) {
+		Dwarf_Addr base, low, high;
+		ptrdiff_t at = 0;
+
+		if (dwarf_get_units(file->dwarf, unit, &unit, NULL, &kind, &die, NULL))
+			break;
+		if (kind != DW_UT_compile)
+			continue;
+		while ((at = dwarf_ranges(&die, at, &base, &low, &high)) > 0)
+			if (low < high && !add_range(file, low, high, dwarf_dieoffset(&die)))
+				break;
+	}
+	if (file->count)
+		qsort(file->ranges, file->count, sizeof(*file->ranges), compare_cb);
+}
+
+bool crumb_dwarf_unit(struct dwarf_file *file, uint64_t address, Dwarf_Die *unit)
+{
+	size_t low = 0, high;
+
+	if (!file->dwarf)
+		return false;
+	if (!file->indexed)
+		make_ranges(file);
+	high = file->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (file->ranges[middle].low <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || address >= file->ranges[low - 1].high)
+		return false;
+	return dwarf_offdie(file->dwarf, file->ranges[low - 1].unit, unit);
+}
+
+bool crumb_dwarf_line(struct dwarf_file *file, uint64_t address, char *name, size_t size, int *line)
+{
+	Dwarf_Line *found;
+	const char *source;
+	Dwarf_Die unit;
+
+	if (!crumb_dwarf_unit(file, address, &unit))
+		return false;
+	found = dwarf_getsrc_die(&unit, address);
+	source = found ? dwarf_linesrc(found, NULL, NULL) : NULL;
+	if (!source || dwarf_lineno(found, line))
+		return false;
+	snprintf(name, size, "%s", source);
+	return true;
+}

@@ -1,0 +1,152 @@
+/* image: see image.h. */
+#define _GNU_SOURCE
+#include "image.h"
+
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define NESTED 16 /* so many symbols are looked at for one that reaches as far as the address */
+
+struct image *crumb_image_open(const char *path)
+{
+	struct image *image = calloc(1, sizeof(*image));
+	char reason[ELF_REASON];
+	struct stat status;
+
+	if (!image)
+		return NULL;
+	if (crumb_elf_open(&image->file, path, reason)) {
+		free(image);
+		return NULL;
+	}
+	if (fstat(image->file.fd, &status)) {
+		crumb_image_free(image);
+		return NULL;
+	}
+	image->device = status.st_dev;
+	image->inode = status.st_ino;
+	image->modified = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+	return image;
+}
+
+void crumb_image_free(struct image *image)
+{
+	crumb_dwarf_close(&image->dwarf);
+	crumb_symbols_free(&image->symbols);
+	free(image->order);
+	crumb_elf_close(&image->file);
+	free(image);
+}
+
+/* Of several names of one place the exported one is taken, then the first in the file. */
+static int rank_of(const struct elf_symbol *symbol)
+{
+	unsigned binding = ELF64_ST_BIND(symbol->info);
+
+	return binding == STB_GLOBAL ? 0 : binding == STB_WEAK ? 1 : 2;
+}
+
+static int compare_cb(const void *left, const void *right, void *context)
+{
+	const struct elf_symbol *list = context;
+	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+
+	if (list[a].value != list[b].value)
+		return list[a].value < list[b].value ? -1 : 1;
+	if (rank_of(&list[a]) != rank_of(&list[b]))
+		return rank_of(&list[a]) < rank_of(&list[b]) ? -1 : 1;
+	return a < b ? -1 : a > b;
+}
+
+/* What cannot be read has no symbols. */
+static void make_index(struct image *image)
+{
+	struct elf_symbols *symbols = &image->symbols;
+	char reason[ELF_REASON];
+
+	image->indexed = true;
+	if (crumb_symbols_load(symbols, &image->file, reason))
+		return;
+	image->order = malloc((symbols->count + 1) * sizeof(*image->order));
+	if (!image->order)
+		return;
+	for (uint32_t i = 0; i < symbols->count; i++)
+		if (!symbols->list[i].imported)
+			image->order[image->count++] = i;
+	qsort_r(image->order, image->count, sizeof(*image->order), compare_cb, symbols->list);
+}
+
+static const struct elf_symbol *at(const struct image *image, uint32_t index)
+{
+	return &image->symbols.list[image->order[index]];
+}
+
+/* Whether the symbol reaches to the address; one without size reaches to the next. */
+static bool covers(const struct elf_symbol *symbol, uint64_t address)
+{
+	return !symbol->size || address - symbol->value < symbol->size;
+}
+
+static const struct elf_symbol *find(const struct image *image, uint64_t address)
+{
+	uint32_t low = 0, high = image->count;
+	const struct elf_symbol *found = NULL;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (at(image, middle)->value <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	/* From the nearest back: of those at one place the first that reaches wins. */
+	for (int i = 0; i < NESTED && low; i++) {
+		const struct elf_symbol *symbol = at(image, --low);
+
+		if (found && found->value != symbol->value)
+			break;
+		if (covers(symbol, address))
+			found = symbol;
+	}
+	return found;
+}
+
+static bool address_of(const struct image *image, uint64_t offset, uint64_t *address)
+{
+	for (size_t i = 0; i < image->file.segment_count; i++) {
+		const struct elf_segment *segment = &image->file.segments[i];
+
+		if (offset >= segment->offset && offset - segment->offset < segment->size) {
+			*address = offset - segment->offset + segment->vaddr;
+			return true;
+		}
+	}
+	return false;
+}
+
+void crumb_image_find(struct image *image, uint64_t file_offset, struct place *place)
+{
+	const struct elf_symbol *symbol;
+	char reason[DWARF_REASON];
+	uint64_t address;
+
+	place->offset = file_offset;
+	if (!address_of(image, file_offset, &address))
+		return;
+	if (!image->indexed)
+		make_index(image);
+	symbol = find(image, address);
+	if (symbol) {
+		snprintf(place->name, sizeof(place->name), "%.*s", symbol->length, symbol->name);
+		place->offset = address - symbol->value;
+	}
+	if (!image->opened_dwarf) {
+		image->opened_dwarf = true;
+		crumb_dwarf_open(&image->dwarf, &image->file, reason);
+	}
+	crumb_dwarf_line(&image->dwarf, address, place->file, sizeof(place->file), &place->line);
+}

@@ -1,0 +1,135 @@
+/*
+ * symbols: class crumb.Symbolizer: addresses of the kernel and of processes -> names.
+ *
+ * What is found is copied out before Lua is called, since that may close the symbolizer.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+#include "kallsyms.h"
+#include "process.h"
+
+#define CLASS "crumb.Symbolizer"
+
+struct symbolizer {
+	struct handle handle;
+	struct kallsyms kernel;
+	struct processes processes;
+};
+
+static int release(struct handle *handle)
+{
+	struct symbolizer *symbolizer = (struct symbolizer *)handle;
+
+	crumb_kallsyms_free(&symbolizer->kernel);
+	crumb_processes_free(&symbolizer->processes);
+	return 0;
+}
+
+/* core.symbolizer() -> crumb.Symbolizer */
+int l_symbolizer(lua_State *L)
+{
+	struct symbolizer *symbolizer = handle_new(L, CLASS, sizeof(*symbolizer), 0);
+
+	symbolizer->handle.release = release;
+	return 1;
+}
+
+static void push_text(lua_State *L, const char *text)
+{
+	if (*text)
+		lua_pushstring(L, text);
+	else
+		lua_pushnil(L);
+}
+
+/* symbolizer:kernel(address) -> name, offset, module? | nil alone: not known */
+static int l_kernel(lua_State *L)
+{
+	struct symbolizer *symbolizer = handle_check(L, 1, CLASS);
+	uint64_t address = (uint64_t)luaL_checkinteger(L, 2), offset;
+	char name[KALLSYMS_NAME], module[KALLSYMS_NAME];
+	int err = crumb_kallsyms_find(&symbolizer->kernel, address, name, module, &offset);
+
+	if (err == -ENOENT) {
+		lua_pushnil(L);
+		return 1;
+	}
+	if (err == -EACCES)
+		return handle_fail(L, err, "read the addresses of /proc/kallsyms");
+	if (err)
+		return handle_fail(L, err, "read /proc/kallsyms");
+	lua_pushstring(L, name);
+	lua_pushinteger(L, (lua_Integer)offset);
+	push_text(L, module);
+	return 3;
+}
+
+/* The process at argument 2; NULL, and what to return. */
+static struct process *get_process(lua_State *L, struct symbolizer *symbolizer, int *results)
+{
+	lua_Integer pid = luaL_checkinteger(L, 2);
+	struct process *process = NULL;
+	int err;
+
+	luaL_argcheck(L, pid > 0 && pid <= INT32_MAX, 2, "not a process id");
+	err = crumb_process_get(&symbolizer->processes, (pid_t)pid, &process);
+	if (err)
+		*results = handle_fail(L, err, "read the maps of process %d", (int)pid);
+	return process;
+}
+
+/* symbolizer:user(pid, address) -> name?, offset, module, file?, line? | nil alone: not mapped */
+static int l_user(lua_State *L)
+{
+	struct symbolizer *symbolizer = handle_check(L, 1, CLASS);
+	uint64_t address = (uint64_t)luaL_checkinteger(L, 3);
+	struct place *place = lua_newuserdatauv(L, sizeof(*place), 0);
+	struct process *process;
+	int results = 0;
+
+	symbolizer = handle_check(L, 1, CLASS);
+	process = get_process(L, symbolizer, &results);
+	if (!process)
+		return results;
+	if (!crumb_process_find(&symbolizer->processes, process, address, place)) {
+		lua_pushnil(L);
+		return 1;
+	}
+	push_text(L, place->name);
+	lua_pushinteger(L, (lua_Integer)place->offset);
+	push_text(L, place->module);
+	push_text(L, place->file);
+	if (*place->file)
+		lua_pushinteger(L, place->line);
+	else
+		lua_pushnil(L);
+	return 5;
+}
+
+/* symbolizer:remember(pid) -> serial: another number when it has something else mapped */
+static int l_remember(lua_State *L)
+{
+	struct symbolizer *symbolizer = handle_check(L, 1, CLASS);
+	int results = 0;
+	const struct process *process = get_process(L, symbolizer, &results);
+
+	if (!process)
+		return results;
+	lua_pushinteger(L, (lua_Integer)process->serial);
+	return 1;
+}
+
+void symbols_register(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "kernel", l_kernel },
+		{ "remember", l_remember },
+		{ "user", l_user },
+		{ NULL, NULL },
+	};
+
+	handle_class(L, CLASS, methods);
+}
