@@ -25,12 +25,12 @@ static __always_inline __u64 stack_hash(const __u64 *frames, __u64 start)
 	return hash ? hash : 1;
 }
 
-/* The number of a stack that `stacks` keeps; 0: there is none, or no room for it. */
-__noinline __u64 stack_number(struct frame *frame, __u32 kind)
+/* Keeps a stack that was read in `stacks`, and its number in the scratch slot. */
+__noinline int keep_stack(struct frame *frame, __u32 kind)
 {
 	struct scratch *scratch;
 	struct stack *stack;
-	__u64 number;
+	__u64 number = 0;
 	__u32 first = 0;
 	void *known;
 
@@ -41,14 +41,28 @@ __noinline __u64 stack_number(struct frame *frame, __u32 kind)
 	if (!scratch || !known)
 		return 0;
 	stack = kind == KEY_KSTACK ? &scratch->kstack : &scratch->ustack;
-	if ((__s32)stack->bytes <= 0)
+	if (stack->bytes > 0) {
+		number = stack_hash(stack->frames, stack->pid);
+		if (!bpf_map_lookup_elem(known, &number) &&
+		    bpf_map_update_elem(known, &number, stack, BPF_NOEXIST) &&
+		    !bpf_map_lookup_elem(known, &number))
+			number = 0;
+	}
+	if (kind == KEY_KSTACK)
+		scratch->kstack_number = number;
+	else
+		scratch->ustack_number = number;
+	return 1;
+}
+
+/* The number of the stack; 0: there is none, or no room was for it. */
+static __always_inline __u64 stack_number(const struct frame *frame, __u32 kind)
+{
+	struct scratch *scratch = scratch_of(frame);
+
+	if (!scratch)
 		return 0;
-	number = stack_hash(stack->frames, stack->pid);
-	if (bpf_map_lookup_elem(known, &number) ||
-	    !bpf_map_update_elem(known, &number, stack, BPF_NOEXIST) ||
-	    bpf_map_lookup_elem(known, &number))
-		return number;
-	return 0;
+	return kind == KEY_KSTACK ? scratch->kstack_number : scratch->ustack_number;
 }
 
 /* The words of one key at `words`; false: it cannot be read. */

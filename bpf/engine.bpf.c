@@ -12,24 +12,25 @@
 #include "pair.h"
 
 /* Sends, adds and counts what the rule accepted. */
-__noinline int deliver(struct frame *frame, struct body *body)
+static __always_inline void deliver(struct frame *frame, struct body *body)
 {
-	__u32 flags;
-	int whole = 1;
+	__u32 flags = body->flags, outcome = OUTCOME(aggregated);
+	bool whole = true;
 
-	if (!frame || !body)
-		return 0;
-	flags = body->flags;
+	if (flags & BODY_STACK_KEYS) {
+		keep_stack(frame, KEY_KSTACK);
+		keep_stack(frame, KEY_USTACK);
+	}
 	if (body->aggregates || flags & BODY_ROW)
 		whole = aggregate(frame, body);
-	if (!(flags & BODY_EVENT)) {
-		count(frame->site, whole ? OUTCOME(aggregated) : OUTCOME(lost));
-		return 0;
-	}
 	if (!whole)
-		count(frame->site, OUTCOME(rows_lost));
-	count(frame->site, emit(frame, body) ? OUTCOME(lost) : OUTCOME(sent));
-	return 0;
+		outcome = OUTCOME(lost);
+	if (flags & BODY_EVENT) {
+		if (!whole)
+			count(frame->site, OUTCOME(rows_lost));
+		outcome = emit(frame, body) ? OUTCOME(lost) : OUTCOME(sent);
+	}
+	count(frame->site, outcome);
 }
 
 /* Needs the context, which no global function takes. */
@@ -39,6 +40,7 @@ static __always_inline void read_stacks(void *context, struct frame *frame, __u3
 
 	if (!scratch)
 		return;
+	scratch->kstack.bytes = scratch->ustack.bytes = 0;
 	if (flags & BODY_KSTACK)
 		scratch->kstack.bytes = bpf_get_stack(context, scratch->kstack.frames,
 						      sizeof(scratch->kstack.frames), 0);
@@ -77,29 +79,19 @@ static __always_inline void begin(struct frame *frame, struct body *body)
 	open_pair(frame, body);
 }
 
-static __always_inline void end(void *context, struct frame *frame, struct body *body, __u32 role)
+/* The number of the body that decides at the end of a pair; 0: there is no pair. */
+static __always_inline __u32 end(struct frame *frame, struct body *body, __u32 role)
 {
-	__u32 number;
-
 	if (role == ROLE_RETURN) {
 		if (!body && !has_pairs(frame->site))
-			return;
+			return 0;
 		body = NULL;
 	} else if (!body || !decide(frame, body, body->key_start)) {
 		count(frame->site, OUTCOME(unmatched));
-		return;
+		return 0;
 	}
 	take_scratch(frame);
-	number = close_pair(frame, body);
-	body = bpf_map_lookup_elem(&bodies, &number);
-	if (!number || !body)
-		return;
-	frame->body = number;
-	if (decide(frame, body, body->start))
-		outlets(context, frame, body);
-	else
-		count(frame->site, OUTCOME(filtered));
-	refer(number, -1);
+	return close_pair(frame, body);
 }
 
 /* Does what the site's rule says. */
@@ -107,30 +99,32 @@ static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 {
 	__u32 number = bits, role = bits >> 32 & 0xff;
 	struct site *site = bpf_map_lookup_elem(&sites, &number);
-	struct body *body = NULL;
+	struct body *body;
+	bool pair_ends = role >= ROLE_RETURN;
 
 	if (!site)
 		return;
 	frame->site = number;
 	number = *(volatile __u32 *)&site->body;
-	if (!number && role != ROLE_RETURN)
+	if (!number && !pair_ends)
 		return;
-	if (number)
-		body = bpf_map_lookup_elem(&bodies, &number);
 	frame->context = (__u64)context;
-	frame->body = number;
 	frame->scratch = NO_SCRATCH;
-	if (role == ROLE_HIT || role == ROLE_OPEN) {
-		if (!body)
-			return;
-		if (role == ROLE_OPEN)
-			begin(frame, body);
-		else if (decide(frame, body, body->start))
+	body = number ? bpf_map_lookup_elem(&bodies, &number) : NULL;
+	if (pair_ends) {
+		number = end(frame, body, role);
+		body = number ? bpf_map_lookup_elem(&bodies, &number) : NULL;
+	}
+	if (body && role == ROLE_OPEN) {
+		begin(frame, body);
+	} else if (body) {
+		frame->body = number;
+		if (decide(frame, body, body->start))
 			outlets(context, frame, body);
 		else
 			count(frame->site, OUTCOME(filtered));
-	} else {
-		end(context, frame, body, role);
+		if (pair_ends)
+			refer(number, -1);
 	}
 	if (frame->scratch != NO_SCRATCH)
 		give_scratch_back(frame);

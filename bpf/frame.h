@@ -14,8 +14,10 @@
 struct frame {
 	__u64 context; /* an address */
 	__u64 registers[REG_COUNT];
-	__u64 place; /* that tells one call of a thread from another: the stack pointer at its entry */
-	__u64 began; /* of the pair */
+	union { /* the stack is short */
+		__u64 place; /* that tells one call of a thread from another: the stack pointer at its entry */
+		__u64 began; /* of the pair, once it is found */
+	};
 	__u64 now; /* 0: not asked yet */
 	__u32 site; /* whose hit it is: of a pair's end, that of its beginning */
 	__u32 failed; /* the slots that could not be computed, one a bit */

@@ -125,6 +125,7 @@ INNER(stacks, 1, struct stack_map);
 struct scratch {
 	__u64 busy;
 	struct stack kstack, ustack;
+	__u64 kstack_number, ustack_number;
 	struct pair pair;
 	struct large_key key;
 	char record[RECORD_BYTES + PIECE_BYTES] __attribute__((aligned(8))); /* struct record */

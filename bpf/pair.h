@@ -54,11 +54,10 @@ __noinline int save_cell(struct frame *frame, struct body *body, __u32 number, _
 {
 	struct scratch *scratch;
 	struct output *output;
-	__u64 cell;
-	__u32 most;
+	__u64 cell, size, to = at_most(at, SAVED_BYTES - 2);
 	long length;
 
-	if (!frame || !body || number >= MAX_SAVES || at > SAVED_BYTES - 2)
+	if (!frame || !body || number >= MAX_SAVES)
 		return at;
 	scratch = scratch_of(frame);
 	if (!scratch)
@@ -68,15 +67,12 @@ __noinline int save_cell(struct frame *frame, struct body *body, __u32 number, _
 	if (slot_failed(frame, output->slot)) {
 		scratch->pair.failed |= 1 << number;
 	} else if (output->kind == OUTPUT_STRING) {
-		most = output->size;
-		if (most > SAVED_BYTES - 2 - at)
-			most = SAVED_BYTES - 2 - at;
-		if (most > SAVED_BYTES)
-			return at;
-		length = read_string(scratch->pair.bytes + at, most + 2, cell);
+		size = at_most(output->size, SAVED_BYTES - 2 - to);
+		size = at_most(size, SAVED_BYTES) + 2; /* what the verifier does not conclude */
+		length = read_string(scratch->pair.bytes + to, size, cell);
 		if (length < 0)
 			scratch->pair.failed |= 1 << number;
-		cell = string_cell(at, length, most);
+		cell = string_cell(to, length, size - 2);
 		at += (__u16)(cell >> 16);
 	}
 	scratch->pair.cells[number] = cell;

@@ -208,7 +208,9 @@ enum body_flag {
 	BODY_USTACK = 16,
 	BODY_CALL =
 		32, /* its pairs are calls, known by thread and stack pointer, not by key_slots */
-	BODY_SCRATCH = 64, /* its outlets need a scratch slot */
+	BODY_SCRATCH =
+		64, /* its outlets need a scratch slot: events, stacks, keys that are not small */
+	BODY_STACK_KEYS = 128,
 };
 
 /*
