@@ -74,7 +74,7 @@ build/csrc/%.o: csrc/%.c build/flags
 		$(LUA_CFLAGS) $(LIB_CFLAGS) -MMD -MP -c -o $@ $<
 
 # A record costs a few calls of Lua's for each value: here they go without the PLT's detour.
-build/csrc/reader.o build/csrc/codec_push.o: HOT := -fno-plt
+build/csrc/reader.o build/csrc/codec_push.o build/csrc/event.o: HOT := -fno-plt
 
 -include $(OBJECTS:.o=.d)
 

@@ -1,6 +1,6 @@
 # What `make bench` measures with, made in build/bench/: two modules for Lua, a loader, their BPF objects.
 
-BENCH := $(addprefix build/bench/,reader.so start.so loader reader.bpf.o loader.bpf.o)
+BENCH := $(addprefix build/bench/,reader.so start.so loader reader.bpf.o events.bpf.o loader.bpf.o)
 
 # Ahead of all other processes, where that is allowed.
 bench: all $(BENCH)

@@ -37,6 +37,6 @@ local function print_row(row)
 end
 
 print((LINE:format("medians", "crumb", "plain C", "ratio (min-max)", "goal", ""):gsub("%s+$", "")))
-for _, name in ipairs { "reading", "starting" } do
+for _, name in ipairs { "reading", "events", "starting" } do
 	for _, row in ipairs(require(name)()) do print_row(row) end
 end

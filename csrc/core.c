@@ -47,6 +47,7 @@ static const luaL_Reg functions[] = {
 	{ "integer", l_integer },
 	{ "interrupt", l_interrupt },
 	{ "interrupted", l_interrupted },
+	{ "layout", l_layout },
 	{ "map", l_map_create },
 	{ "methods", l_handle_methods },
 	{ "nearest", l_nearest },
@@ -74,6 +75,7 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	execute_register(L);
 	file_register(L);
 	interrupt_register(L);
+	layout_register(L);
 	link_register(L);
 	map_register(L);
 	object_register(L);

@@ -5,11 +5,9 @@
  */
 #include <limits.h>
 #include <string.h>
-#include <time.h>
 
 #include "ring.h"
 
-#define CHECK_EVERY 8 /* records between two looks at the clock */
 #define SMALL 1024 /* bytes of a record that is copied to the C stack */
 #define FIELD_LIMIT 200 /* values in a row; keys of tables, which are upvalues */
 #define VISITS 4096 /* members looked at for their names */
@@ -27,8 +25,7 @@ struct plan {
 
 struct reader {
 	struct ring *ring;
-	int64_t deadline; /* ns of crumb_now(), INT64_MAX: none */
-	uint32_t until_check;
+	struct pace pace;
 	bool tables;
 	int slots; /* of the stack that a record takes */
 	size_t turn; /* the source to look at first, so that none starves */
@@ -116,23 +113,6 @@ static int take_copy(lua_State *L, const struct reader *reader, const struct pla
 
 enum { NOTHING = 0, NO_EVENT = -1 };
 
-/* Counts and passes a record that is no event. */
-static int skip(struct ring *ring, struct source *source, uint32_t length)
-{
-	if (length & BPF_RINGBUF_DISCARD_BIT)
-		ring->discarded++;
-	else
-		ring->malformed++;
-	crumb_source_advance(source, length);
-	return NO_EVENT;
-}
-
-/* Whether the next record is still the one at `position`, after something was allocated. */
-static bool is_next(const struct ring *ring, size_t turn, unsigned long position)
-{
-	return ring->handle.release && *ring->sources[turn].consumer == position;
-}
-
 /* Takes the next record of one source and pushes its values, how many it returns. */
 static int take(lua_State *L, struct reader *reader, size_t turn)
 {
@@ -148,19 +128,21 @@ static int take(lua_State *L, struct reader *reader, size_t turn)
 
 	if (position >= plan->end || !crumb_source_peek(source, &record, &length))
 		return NOTHING;
-	if ((length & BPF_RINGBUF_DISCARD_BIT) || length < plan->least)
-		return skip(ring, source, length);
+	if ((length & BPF_RINGBUF_DISCARD_BIT) || length < plan->least) {
+		crumb_source_skip(ring, source, length);
+		return NO_EVENT;
+	}
 	if (!plan->plain || length < plan->need) {
 		if (length > SMALL)
 			copy = lua_newuserdatauv(L, length, 0);
-		if (length > SMALL && !is_next(ring, turn, position))
+		if (length > SMALL && !crumb_is_next(ring, turn, position))
 			return NO_EVENT;
 		memcpy(copy, record, length);
 		return take_copy(L, reader, plan, &ring->sources[turn], copy, length);
 	}
 	if (reader->tables) {
 		lua_createtable(L, 0, (int)plan->count);
-		if (!is_next(ring, turn, position))
+		if (!crumb_is_next(ring, turn, position))
 			return NO_EVENT;
 	}
 	/* Nothing is allocated from here on, so the record can be read where it lies. */
@@ -168,18 +150,6 @@ static int take(lua_State *L, struct reader *reader, size_t turn)
 	crumb_source_advance(&ring->sources[turn], length);
 	ring->delivered++;
 	return results;
-}
-
-/* The coarse clock is behind by a tick at most, and costs a fifth. */
-static bool time_is_up(struct reader *reader)
-{
-	struct timespec now;
-
-	if (reader->deadline == INT64_MAX || --reader->until_check)
-		return false;
-	reader->until_check = CHECK_EVERY;
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec >= reader->deadline;
 }
 
 static int take_any(lua_State *L, struct reader *reader)
@@ -208,7 +178,7 @@ static int l_reader_next(lua_State *L)
 		int results;
 
 		lua_settop(L, 0);
-		if (!ring->handle.release || crumb_interrupted() || time_is_up(reader))
+		if (!ring->handle.release || crumb_interrupted() || crumb_time_is_up(&reader->pace))
 			return 0;
 		if (reader->slots > LUA_MINSTACK)
 			luaL_checkstack(L, reader->slots, NULL);
@@ -351,8 +321,7 @@ int l_ring_reader(lua_State *L)
 	memset(reader, 0, sizeof(*reader));
 	lua_newtable(L);
 	reader->ring = ring;
-	reader->deadline = luaL_optinteger(L, DEADLINE, INT64_MAX);
-	reader->until_check = CHECK_EVERY;
+	reader->pace.deadline = luaL_optinteger(L, DEADLINE, INT64_MAX);
 	reader->tables = !fields;
 	reader->slots = fields ? (int)lua_rawlen(L, fields) + 4 : 0;
 	reader->count = ring->count;

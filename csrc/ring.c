@@ -259,8 +259,13 @@ static int l_ring_stats(lua_State *L)
 void ring_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "add_map", l_ring_add_map }, { "fd", l_ring_fd },     { "reader", l_ring_reader },
-		{ "stats", l_ring_stats },     { "wait", l_ring_wait }, { NULL, NULL },
+		{ "add_map", l_ring_add_map },
+		{ "fd", l_ring_fd },
+		{ "reader", l_ring_reader },
+		{ "stats", l_ring_stats },
+		{ "trail", l_ring_trail },
+		{ "wait", l_ring_wait },
+		{ NULL, NULL },
 	};
 
 	handle_class(L, RING, methods);

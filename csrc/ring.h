@@ -4,6 +4,7 @@
 
 #include <linux/bpf.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "codec.h"
 #include "core.h"
@@ -60,7 +61,46 @@ static inline void crumb_source_advance(struct source *source, uint32_t length)
 			 __ATOMIC_RELEASE);
 }
 
+/* Counts and passes the record at the head, which is no event. */
+static inline void crumb_source_skip(struct ring *ring, struct source *source, uint32_t length)
+{
+	if (length & BPF_RINGBUF_DISCARD_BIT)
+		ring->discarded++;
+	else
+		ring->malformed++;
+	crumb_source_advance(source, length);
+}
+
+/* Whether the next record is still the one at `position`, after something was allocated. */
+static inline bool crumb_is_next(const struct ring *ring, size_t turn, unsigned long position)
+{
+	return ring->handle.release && *ring->sources[turn].consumer == position;
+}
+
+/* When an iterator is to end. */
+struct pace {
+	int64_t deadline; /* ns of crumb_now(), INT64_MAX: none */
+	uint32_t since_check; /* records since the last look at the clock */
+};
+
+#define CHECK_EVERY 8
+
+/* The coarse clock is behind by a tick at most, and costs a fifth. */
+static inline bool crumb_time_is_up(struct pace *pace)
+{
+	struct timespec now;
+
+	if (pace->deadline == INT64_MAX || ++pace->since_check < CHECK_EVERY)
+		return false;
+	pace->since_check = 0;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec >= pace->deadline;
+}
+
 /* ring:reader(fields | nil, pause [, deadline]) -> iterator; in reader.c */
 int l_ring_reader(lua_State *L);
+
+/* ring:trail{ … } -> iterator; in trail.c */
+int l_ring_trail(lua_State *L);
 
 #endif

@@ -193,6 +193,18 @@ function Ring:reader(fields, pause, deadline, snapshot) end
 ---@return table
 function Ring:stats() end
 
+--- An iterator over the engine's records (struct record of bpf/wire.h): events, or with `fields` their values, where
+--- false stands for what a record has not. A record whose generation has no layout, whose site has no table, or whose
+--- pieces lie outside it is counted as malformed. With an `owner` the records of sites whose [1] is another go to
+--- `other`. `pause`, `deadline` and `snapshot` are as in Ring:reader; `other` and `pause` may yield.
+--- Shape of an event: time, pid, tid, uid, gid, comm, cpu, each cell by its name (false: it could not be read), and
+--- `truncated` = { cell = true } when pieces were cut; its metatable is sites[number].
+--- Fields are these names, and those that sites[number].__index has.
+--- Errors: what a converter raises comes out of the iterator; its record is counted as malformed, and the next one follows.
+---@param options { layouts: table<integer, crumb.Layout>, sites: table<integer, table>, pause: (fun(delivered: integer): boolean), fields: string[]?, owner: any, other: fun(event: table)?, deadline: integer?, snapshot: boolean? }
+---@return fun(): ...
+function Ring:trail(options) end
+
 ---@param nanoseconds integer
 ---@return boolean? ready nil: a signal came
 function Ring:wait(nanoseconds) end
@@ -357,6 +369,13 @@ function core.interrupt() end
 
 ---@return boolean
 function core.interrupted() end
+
+---@class crumb.Layout
+
+--- What the cells of one generation's records are: `convert` makes the value of what was read.
+---@param cells { name: string, kind: "integer"|"string"|"bytes", convert: (fun(value: integer|string, pid: integer): any)? }[]
+---@return crumb.Layout
+function core.layout(cells) end
 
 ---@param what { type: string, name: string?, key_size: integer, value_size: integer, max_entries: integer, flags: integer?, inner: crumb.Map? }
 ---@return crumb.Map?, string?, integer?
