@@ -269,6 +269,9 @@ describe("show", function()
 		local loop = {}
 		loop.loop = loop
 		is("{ loop = { loop = { loop = { loop = { ... } } } } }", show.text(loop))
+		local list = {}
+		list[1] = list
+		is("{ { { { { ... } } } } }", show.text(list))
 	end)
 
 	it("writes to a file, and says when it cannot", function()

@@ -19,9 +19,13 @@ local function sorted_names(t)
 	return names
 end
 
-local function is_list_of_tables(x)
-	for _, item in ipairs(x) do
-		if type(item) ~= "table" then return false end
+-- Tables with names, in a list.
+local function are_rows(x)
+	for _, row in ipairs(x) do
+		if type(row) ~= "table" then return false end
+		for name in pairs(row) do
+			if type(name) ~= "string" then return false end
+		end
 	end
 	return #x > 0
 end
@@ -138,7 +142,7 @@ function show.text(x)
 	if type(metatable) == "table" and metatable.__tostring then return tostring(x) end
 	if type(x) ~= "table" then return text.escape(tostring(x)) end
 	if is_event(x) then return show.event(x) end
-	if is_list_of_tables(x) then return show.rows(x) end
+	if are_rows(x) then return show.rows(x) end
 	return dump(x, DEPTH)
 end
 
