@@ -148,6 +148,7 @@ describe("aggregate.rows", function()
 			{ { name = "malloc", offset = 4, address = 0x2004, module = "libc.so.6" } },
 			{ { name = "malloc", offset = 8, address = 0x2008, module = "libc.so.6" } },
 			{ { address = 0x1004 } }, { { address = 0x2004 } },
+			{ { address = 0x7004, offset = 4, module = "a" } }, { { address = 0x8004, offset = 4, module = "a" } },
 		}
 		local keys, values = {}, {}
 		for i = 1, #stacks do keys[i], values[i] = key { i }, row(10 ^ i // 1 | 0) end
@@ -155,7 +156,7 @@ describe("aggregate.rows", function()
 		local counts = {}
 		for i, each in ipairs(rows) do counts[i] = each.count end
 		table.sort(counts)
-		assert.same({ 110, 1000, 10000, 100000 }, counts)
+		assert.same({ 110, 1000, 10000, 100000, 11000000 }, counts)
 	end)
 
 	it("adds up tables that are read in batches", function()

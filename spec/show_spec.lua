@@ -14,8 +14,9 @@ local LATENCY = { name = "latency", op = "HIST", aggregate = 0, time = true }
 local function is(expected, drawn) assert.equal((expected:gsub("\n$", "")), drawn) end
 
 local STACK = {
-	{ name = "malloc", offset = 16, address = 0x7f10, module = "libc.so.6" }, { address = 0x401000, module = "app" },
-	{ name = "main", offset = 0, address = 0x402000 },
+	{ name = "malloc", offset = 16, address = 0x7f10, module = "libc.so.6" },
+	{ address = 0x401000, offset = 0x1000, module = "/bin/app" },
+	{ name = "main", offset = 0, address = 0x402000, file = "m.c", line = 7 },
 }
 
 describe("show.rows", function()
@@ -134,8 +135,8 @@ size
 comm=ls count=3
 ustack
     malloc+0x10 (libc.so.6)
-    0x401000 (app)
-    main
+    0x401000 (/bin/app+0x1000)
+    main+0x0 at m.c:7
 
 comm=sh count=1
 ustack
@@ -194,7 +195,8 @@ describe("show.event", function()
 	end)
 
 	it("shows times with their unit, and stacks below", function()
-		is_line("ls[4711] malloc wait=1.50ms\n    st\n        malloc+0x10 (libc.so.6)\n        0x401000 (app)\n        main",
+		is_line("ls[4711] malloc wait=1.50ms\n    st\n"
+			.. "        malloc+0x10 (libc.so.6)\n        0x401000 (/bin/app+0x1000)\n        main+0x0 at m.c:7",
 			{ wait = 1500000, st = STACK }, { { name = "st", kind = "ustack" }, { name = "wait", time = true } })
 	end)
 
@@ -229,11 +231,11 @@ describe("show.folded", function()
 	}
 
 	it("is a line a stack, outermost first, the kernel's innermost", function()
-		is("a:b;<[u8: 4]>::f;? 1\nls;main;0x401000;malloc;entry;do_sys_open 7", show.folded(rows, columns))
+		is("a_b;<[u8_ 4]>::f;? 1\nls;main;[app];malloc;entry;do_sys_open 7", show.folded(rows, columns))
 	end)
 
 	it("counts by another column on request", function()
-		is("a:b;<[u8: 4]>::f;? 0\nls;main;0x401000;malloc;entry;do_sys_open 80", show.folded(rows, columns, "bytes"))
+		is("a_b;<[u8_ 4]>::f;? 0\nls;main;[app];malloc;entry;do_sys_open 80", show.folded(rows, columns, "bytes"))
 	end)
 
 	it("counts what a histogram holds", function()
@@ -242,7 +244,7 @@ describe("show.folded", function()
 	end)
 
 	it("lets a name end no line", function()
-		is("a\\nb 1", show.folded({ { s = { { name = "a\nb" } }, count = 1 } }, {
+		is("a_b\\u{202e} 1", show.folded({ { s = { { name = "a\nb\u{202e}" } }, count = 1 } }, {
 			keys = { { name = "s", kind = "ustack" } }, values = { COUNT },
 		}))
 	end)

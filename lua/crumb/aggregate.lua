@@ -74,8 +74,10 @@ local function key_value(reader, key, resolve)
 	return reader.names and reader.names[word] or word
 end
 
+-- A module lies elsewhere in each process.
 local function frame_identity(frame)
-	return ("%s+%s %s"):format(frame.name or frame.address, frame.offset, frame.module)
+	if not (frame.name or frame.module) then return tostring(frame.address) end
+	return ("%s+%s %s"):format(frame.name, frame.offset, frame.module)
 end
 
 -- Two rows whose keys read the same are one row.

@@ -49,21 +49,26 @@ function draw.value(value, column, as_string)
 	return kind and UNSIGNED[kind] and u64.format(value) or ("%d"):format(value)
 end
 
---- A frame of a stack: "malloc+0x10 (libc.so.6)".
----@param frame { name: string?, address: integer?, offset: integer?, module: string? }
+--- A frame of a stack: "malloc+0x10 (/lib/libc.so.6)", with its line where that is known.
+---@param frame crumb.Frame
 ---@return string
 function draw.frame(frame)
+	local name <const>, offset <const>, module = frame.name, frame.offset, frame.module
 	local place = ("0x%x"):format(frame.address or 0)
-	if frame.name then
-		place = text.escape(frame.name)
-		if (frame.offset or 0) ~= 0 then place = ("%s+0x%x"):format(place, frame.offset) end
+	if name then
+		place = text.escape(name)
+		if offset then place = ("%s+0x%x"):format(place, offset) end
 	end
-	return frame.module and ("%s (%s)"):format(place, text.escape(frame.module)) or place
+	if module then
+		module = text.escape(module)
+		place = name and ("%s (%s)"):format(place, module) or ("%s (%s+0x%x)"):format(place, module, offset or 0)
+	end
+	return frame.line and ("%s at %s:%d"):format(place, text.escape(frame.file or "?"), frame.line) or place
 end
 
 --- A stack, innermost first, a line each.
 ---@param lines string[] to add them to
----@param frames table[]|false|nil
+---@param frames crumb.Frame[]|false|nil
 ---@param indent string
 function draw.stack(lines, frames, indent)
 	if type(frames) ~= "table" then

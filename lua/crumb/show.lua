@@ -4,6 +4,7 @@
 
 local date <const> = require "crumb.date"
 local draw <const> = require "crumb.draw"
+local stack <const> = require "crumb.stack"
 local text <const> = require "crumb.text"
 
 local show = {}
@@ -177,23 +178,15 @@ local function amount(value)
 	return sum
 end
 
--- A semicolon parts frames, so none may stand in a name.
-local function folded_word(shown)
-	return (shown:gsub(";", ":"))
-end
-
 local function folded_key(row, stacks, others)
 	local words <const> = {}
 	for _, column in ipairs(others) do
-		words[#words + 1] = folded_word(draw.value(row[column.name], column, text.escape))
+		-- A semicolon parts frames.
+		words[#words + 1] = draw.value(row[column.name], column, text.escape):gsub(";", "_")
 	end
 	for _, column in ipairs(stacks) do
-		local frames <const> = row[column.name] or {}
-		for i = #frames, 1, -1 do
-			local frame <const> = frames[i]
-			words[#words + 1] = folded_word(draw.frame { name = frame.name, address = frame.address })
-		end
-		if #frames == 0 then words[#words + 1] = "?" end
+		local frames <const> = row[column.name]
+		words[#words + 1] = type(frames) == "table" and #frames > 0 and text.escape(stack.folded(frames)) or "?"
 	end
 	return table.concat(words, ";")
 end

@@ -4,6 +4,7 @@
 -- looked up, since the one after may be another line's or another function's.
 
 local core <const> = require "crumb.core"
+local draw <const> = require "crumb.draw"
 
 local stack = {}
 
@@ -103,23 +104,9 @@ function stack.remember(pid)
 	return true
 end
 
-local function where(frame)
-	if frame.name then return ("%s+0x%x"):format(frame.name, frame.offset) end
-	return ("0x%x"):format(frame.address)
-end
-
-local function behind(frame)
-	local text = ""
-	if frame.module then
-		text = frame.name and (" (%s)"):format(frame.module) or (" (%s+0x%x)"):format(frame.module, frame.offset)
-	end
-	if frame.file then text = ("%s at %s:%d"):format(text, frame.file, frame.line) end
-	return text
-end
-
 function Frames:__tostring()
 	local lines <const> = {}
-	for i, frame in ipairs(self) do lines[i] = "  " .. where(frame) .. behind(frame) end
+	draw.stack(lines, self, "  ")
 	return table.concat(lines, "\n")
 end
 
