@@ -10,14 +10,12 @@
 #include <string.h>
 
 #include "core.h"
+#include "elf_class.h"
 #include "elf_file.h"
 #include "elf_symbols.h"
 #include "log.h"
 
-#define CLASS "crumb.Elf"
 #define CONTENT "crumb.ElfContent"
-#define NOTES_MAX (64u << 20)
-#define NT_STAPSDT 3
 
 /*
  * What was read of the file, in a userdata that the handle keeps: a close in the middle of a
@@ -59,7 +57,7 @@ static struct elf *push_content(lua_State *L)
 	return elf;
 }
 
-static int l_fail(lua_State *L, int err, const char *what, const char *reason)
+int elf_fail(lua_State *L, int err, const char *what, const char *reason)
 {
 	lua_pushnil(L);
 	lua_pushfstring(L, "%s: %s", what, *reason ? reason : crumb_log_errno(err));
@@ -79,13 +77,13 @@ int l_elf_open(lua_State *L)
 
 	luaL_argcheck(L, length == strlen(path), 1, "the path holds a NUL");
 	elf = push_content(L);
-	handle = handle_new(L, CLASS, sizeof(*handle), 0);
+	handle = handle_new(L, ELF, sizeof(*handle), 0);
 	handle->elf = elf;
 	lua_insert(L, -2);
 	lua_setiuservalue(L, -2, HANDLE_KEPT);
 	err = crumb_elf_open(&elf->file, path, reason);
 	if (err)
-		return l_fail(L, err, lua_pushfstring(L, "open %s", path), reason);
+		return elf_fail(L, err, lua_pushfstring(L, "open %s", path), reason);
 	handle->handle.release = release;
 	return 1;
 }
@@ -93,7 +91,12 @@ int l_elf_open(lua_State *L)
 /* Its memory stays as long as the handle is on the stack, at 1. */
 static struct elf *l_check(lua_State *L)
 {
-	return ((struct elf_handle *)handle_check(L, 1, CLASS))->elf;
+	return ((struct elf_handle *)handle_check(L, 1, ELF))->elf;
+}
+
+const struct elf_file *elf_check(lua_State *L, int arg)
+{
+	return &((struct elf_handle *)handle_check(L, arg, ELF))->elf->file;
 }
 
 /* Reads the symbols at the first question about them; 0 or how many values were pushed. */
@@ -106,7 +109,7 @@ static int l_index(lua_State *L, struct elf *elf)
 		return 0;
 	err = crumb_symbols_load(&elf->symbols, &elf->file, reason);
 	if (err)
-		return l_fail(L, err, "read the symbols", reason);
+		return elf_fail(L, err, "read the symbols", reason);
 	elf->indexed = true;
 	return 0;
 }
@@ -184,8 +187,7 @@ static int l_find(lua_State *L)
 	return 1;
 }
 
-/* Appends the string on the top to `list`, unless `seen` has it; pops it. */
-static void l_append_once(lua_State *L, int list, int seen, lua_Integer *count)
+void elf_append_once(lua_State *L, int list, int seen, lua_Integer *count)
 {
 	lua_pushvalue(L, -1);
 	if (lua_rawget(L, seen) == LUA_TNIL) {
@@ -216,7 +218,7 @@ static int l_names(lua_State *L)
 		if (symbol->imported)
 			continue;
 		lua_pushlstring(L, symbol->name, symbol->length);
-		l_append_once(L, list, seen, &count);
+		elf_append_once(L, list, seen, &count);
 	}
 	lua_settop(L, list);
 	return 1;
@@ -297,7 +299,7 @@ static int l_dynamic(lua_State *L, const struct elf *elf, Elf64_Sxword tag)
 	if (!err)
 		err = crumb_elf_linked(&elf->file, header.sh_link, &strings, reason);
 	if (err)
-		return l_fail(L, err, "read the dynamic section", reason);
+		return elf_fail(L, err, "read the dynamic section", reason);
 	for (uint64_t at = 0; bytes.size - at >= sizeof(entry); at += sizeof(entry)) {
 		const char *name;
 		size_t length;
@@ -331,77 +333,6 @@ static int l_soname(lua_State *L)
 	return pushed;
 }
 
-/* Pushes "provider:name" of a note's description: three addresses, then the strings. */
-static bool l_push_probe(lua_State *L, const struct elf_bytes *description)
-{
-	size_t provider_length, name_length;
-	uint64_t at = 3 * sizeof(uint64_t);
-	const char *provider = crumb_elf_string(description, at, &provider_length);
-	const char *name;
-
-	if (!provider)
-		return false;
-	name = crumb_elf_string(description, at + provider_length + 1, &name_length);
-	if (!name)
-		return false;
-	lua_pushfstring(L, "%s:%s", provider, name);
-	return true;
-}
-
-/* The next note's description; false at the end.  It moves `at` on by at least one header. */
-static bool next_note(const struct elf_bytes *notes, uint64_t *at, struct elf_bytes *description,
-		      bool *probe)
-{
-	Elf64_Nhdr header;
-	uint64_t name, text, end;
-
-	if (notes->size - *at < sizeof(header))
-		return false;
-	memcpy(&header, notes->data + *at, sizeof(header));
-	name = *at + sizeof(header);
-	text = name + (((uint64_t)header.n_namesz + 3) & ~3ull);
-	end = text + header.n_descsz;
-	if (end > notes->size)
-		return false;
-	*description = (struct elf_bytes){ notes->data + text, header.n_descsz };
-	*probe = header.n_type == NT_STAPSDT && header.n_namesz == sizeof("stapsdt") &&
-		 !memcmp(notes->data + name, "stapsdt", sizeof("stapsdt"));
-	end = (end + 3) & ~3ull;
-	*at = end < notes->size ? end : notes->size;
-	return true;
-}
-
-static int l_usdt(lua_State *L)
-{
-	struct elf *elf = l_check(L);
-	char reason[ELF_REASON] = "";
-	struct elf_bytes notes, description;
-	GElf_Shdr header;
-	Elf_Scn *section = crumb_elf_by_name(&elf->file, ".note.stapsdt", &header);
-	lua_Integer count = 0;
-	uint64_t at = 0;
-	bool probe;
-	int err, list;
-
-	lua_newtable(L);
-	if (!section)
-		return 1;
-	err = crumb_elf_bytes(&elf->file, section, &notes, reason);
-	if (!err && notes.size > NOTES_MAX) {
-		snprintf(reason, sizeof(reason), "they are larger than %u bytes", NOTES_MAX);
-		err = EFBIG;
-	}
-	if (err)
-		return l_fail(L, err, "read the USDT notes", reason);
-	list = lua_gettop(L);
-	lua_newtable(L);
-	while (next_note(&notes, &at, &description, &probe))
-		if (probe && l_push_probe(L, &description))
-			l_append_once(L, list, list + 1, &count);
-	lua_settop(L, list);
-	return 1;
-}
-
 void elf_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
@@ -415,11 +346,14 @@ void elf_register(lua_State *L)
 		{ "is_go", l_is_go },
 		{ "needed", l_needed },
 		{ "soname", l_soname },
-		{ "usdt", l_usdt },
 		{ NULL, NULL },
 	};
 
-	handle_class(L, CLASS, methods);
+	handle_class(L, ELF, methods);
+	luaL_getmetatable(L, ELF);
+	lua_getfield(L, -1, "methods");
+	luaL_setfuncs(L, elf_note_methods, 0);
+	lua_pop(L, 2);
 	if (luaL_newmetatable(L, CONTENT)) {
 		lua_pushcfunction(L, l_content_gc);
 		lua_setfield(L, -2, "__gc");

@@ -8,6 +8,7 @@ local lazy <const> = require "crumb.lazy"
 local format <const> = lazy "crumb.arguments.format"
 local kernel <const> = lazy "crumb.arguments.kernel"
 local registers <const> = lazy "crumb.arguments.registers"
+local usdt <const> = lazy "crumb.arguments.usdt"
 
 local arguments = {}
 
@@ -43,7 +44,8 @@ local SOURCES <const> = {
 	tp_btf = function(site) return kernel.of(site) end,
 	tracepoint = function(site) return format.of(site) end,
 	syscall = function(site) return format.of(site) end,
-	uprobe = of_function_in_file, uretprobe = of_function_in_file, usdt = of_function_in_file,
+	usdt = function(site) return usdt.of(site) end,
+	uprobe = of_function_in_file, uretprobe = of_function_in_file,
 	profile = of_perf_event, software = of_perf_event, hardware = of_perf_event,
 }
 

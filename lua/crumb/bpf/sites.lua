@@ -18,6 +18,9 @@ local sites = {}
 ---@field offset integer? kernel functions: bytes after the symbol; binaries: in the file
 ---@field path string? of a binary: its descriptor's path
 ---@field key string two sites with one key are one place
+---@field places crumb.Site[]? of usdt: where it lies, with offset, semaphore (or nil) and arguments
+---@field semaphore integer? of a usdt's place: the offset in the file of what counts who listens
+---@field arguments string? of a usdt's place: the note's words for where its arguments are
 ---@field returns boolean
 ---@field reason string? why it was skipped
 
@@ -68,15 +71,23 @@ local function of_binary(found, target, given, opened)
 	return true
 end
 
+-- The places under one name are sites of their own for who attaches them as uprobes; libbpf finds them again.
 local function of_usdt(found, target, given, opened)
 	local file <const>, refused <const>, number <const> = open(opened, target, given)
 	if not file then return nil, refused, number end
-	local there <const>, message <const>, errno <const> = binary.has_usdt(target, file.elf)
-	if not there then return nil, message, errno end
-	return add(found, {
-		symbol = target.provider .. ":" .. target.name, path = file.elf:path(),
+	local places <const>, message <const>, errno <const> = binary.usdt_places(target, file.elf)
+	if not places then return nil, message, errno end
+	local site <const> = {
+		symbol = target.provider .. ":" .. target.name, path = file.elf:path(), file = file.path,
 		provider = target.provider, name = target.name, key = target.text,
-	}, target)
+	}
+	add(found, site, target)
+	for _, place in ipairs(places) do
+		for name, value in pairs(site) do place[name] = value end
+		place.key = ("%s:%d"):format(file.path, place.offset)
+	end
+	site.places = places
+	return true
 end
 
 local function of_kernel(found, target)

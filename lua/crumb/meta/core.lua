@@ -304,6 +304,15 @@ function Elf:needed() end
 ---@return string[]?, string?, integer?
 function Elf:usdt() end
 
+--- The places of one probe, in the file's order.
+--- Shape: { { offset, semaphore?, arguments = "-4@%edi 8@-8(%rbp)" }, ... }; offsets in the file
+---@param provider string
+---@param name string
+---@return table[]?
+---@return integer wrong notes that tell of places outside of the file's code and data
+---@return integer? errno
+function Elf:usdt_probes(provider, name) end
+
 --- Addresses -> names. Files are opened as the kernel has them mapped, in whatever container; no server is asked.
 ---@class crumb.Symbolizer: crumb.Handle
 local Symbolizer = {}

@@ -248,6 +248,28 @@ function binary.has_usdt(target, elf)
 		#probes > LISTED and (" and %d more"):format(#probes - LISTED) or "")
 end
 
+--- The places of the probe that a usdt target names, by offset; they are attached like uprobes.
+---@param target crumb.Target
+---@param elf userdata crumb.Elf
+---@return { offset: integer, semaphore: integer?, arguments: string }[]? places each once
+---@return string? message
+---@return integer? errno ENOENT no such probe, EINVAL its notes are wrong
+function binary.usdt_places(target, elf)
+	local there <const>, missing <const>, number <const> = binary.has_usdt(target, elf)
+	if not there then return nil, missing, number end
+	local probes <const>, message <const>, err <const> = elf:usdt_probes(target.provider, target.name)
+	if not probes then return fail(target, err, "%s", message) end
+	if #probes == 0 then
+		return fail(target, EINVAL, "the file's notes place the probe outside of its code and data")
+	end
+	table.sort(probes, function(a, b) return a.offset < b.offset end)
+	local places <const> = { probes[1] }
+	for i = 2, #probes do
+		if probes[i].offset ~= probes[i - 1].offset then places[#places + 1] = probes[i] end
+	end
+	return places
+end
+
 --- The places that a uprobe or uretprobe target means in a file that is open already.
 --- Shape: sites are unique by offset, in its order; `skipped` is what a glob matched and cannot be probed
 --- Errors: nil, message, errno: ENOENT no such symbol or version, ENOTUNIQ several functions of that name,

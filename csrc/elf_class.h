@@ -1,0 +1,23 @@
+/* elf_class: what the files that make up class crumb.Elf share; others open it by elf_check. */
+#ifndef CRUMB_ELF_CLASS_H
+#define CRUMB_ELF_CLASS_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "elf_file.h"
+
+#define ELF "crumb.Elf"
+
+/* The file of the open handle at `arg`; it stays as long as the handle is on the stack. */
+const struct elf_file *elf_check(lua_State *L, int arg);
+
+/* Returns nil, "what: reason", errno to Lua. */
+int elf_fail(lua_State *L, int err, const char *what, const char *reason);
+
+/* Appends the string on the top to `list`, unless `seen` has it; pops it. */
+void elf_append_once(lua_State *L, int list, int seen, lua_Integer *count);
+
+extern const luaL_Reg elf_note_methods[];
+
+#endif

@@ -1,0 +1,209 @@
+-- USDT notes: where a probe's places and semaphores lie, and what its arguments are.
+local arguments = require "crumb.arguments"
+local core = require "crumb.core"
+local lab = require "support.lab"
+local sites = require "crumb.bpf.sites"
+local target = require "crumb.target"
+local usdt = require "crumb.arguments.usdt"
+
+local VICTIM <const> = "build/fixtures/victim"
+local _, _, MACHINE = core.versions()
+
+local function section(bytes, name)
+	local at, count, index = ("<I8"):unpack(bytes, 41), ("<I2"):unpack(bytes, 61), ("<I2"):unpack(bytes, 63)
+	local function header(number) return at + 64 * number end
+	local strings = ("<I8"):unpack(bytes, header(index) + 25)
+	for number = 1, count - 1 do
+		local text = ("z"):unpack(bytes, strings + ("<I4"):unpack(bytes, header(number) + 1) + 1)
+		if text == name then
+			return header(number), ("<I8"):unpack(bytes, header(number) + 25), ("<I8"):unpack(bytes, header(number) + 33)
+		end
+	end
+	error("no section " .. name)
+end
+
+local function patched(changes)
+	local bytes = lab.read(VICTIM)
+	for _, change in ipairs(changes(bytes)) do
+		bytes = bytes:sub(1, change[1]) .. change[2] .. bytes:sub(change[1] + #change[2] + 1)
+	end
+	local path = os.tmpname()
+	local file = assert(io.open(path, "wb"))
+	file:write(bytes)
+	file:close()
+	local elf = assert(core.elf(path))
+	os.remove(path)
+	return elf
+end
+
+describe("the places of a USDT probe", function()
+	it("are told with semaphore and arguments", function()
+		local elf <close> = assert(core.elf(VICTIM))
+		local places, wrong = elf:usdt_probes("crumb", "guarded")
+		assert.are.equal(3, #places)
+		assert.are.equal(0, wrong)
+		local first = places[1].semaphore
+		local _, data, size = section(lab.read(VICTIM), ".probes")
+		assert.is_true(first >= data and first < data + size)
+		for _, place in ipairs(places) do
+			assert.are.equal(first, place.semaphore)
+			assert.is_true(elf:executable(place.offset))
+		end
+		local once = elf:usdt_probes("crumb", "once")
+		assert.are.equal(1, #once)
+		assert.are.equal("", once[1].arguments)
+		assert.are_not.equal(first, once[1].semaphore)
+		assert.are.same({}, (elf:usdt_probes("crumb", "nothing")))
+		assert.are.same({}, (elf:usdt_probes("crum", "guarded")))
+	end)
+
+	it("follow a file that was moved after its notes were written", function()
+		local elf <close> = assert(core.elf(VICTIM))
+		local plain = elf:usdt_probes("crumb", "guarded")
+		-- The base is where it was, and the notes say it was 64 bytes before.
+		local moved <close> = patched(function(bytes)
+			local _, at, size = section(bytes, ".note.stapsdt")
+			local changes = {}
+			local place = at
+			while place < at + size do
+				local name, length = ("<I4I4"):unpack(bytes, place + 1)
+				local text = place + 12 + ((name + 3) & ~3)
+				local location, base, semaphore = ("<I8I8I8"):unpack(bytes, text + 1)
+				changes[#changes + 1] = { text, ("<I8I8I8"):pack(location - 64, base - 64, semaphore - 64) }
+				place = text + ((length + 3) & ~3)
+			end
+			return changes
+		end)
+		assert.are.same(plain, (moved:usdt_probes("crumb", "guarded")))
+	end)
+
+	it("are left out where the notes are wrong", function()
+		local elf <close> = patched(function(bytes)
+			local _, at = section(bytes, ".note.stapsdt")
+			-- The first note's location; then the second one's semaphore.
+			local second = at + 20 + ((("<I4"):unpack(bytes, at + 5) + 3) & ~3)
+			return { { at + 20, ("<I8"):pack(0x7fffffffffff) }, { second + 20 + 16, ("<I8"):pack(8) } }
+		end)
+		local once, wrong = elf:usdt_probes("crumb", "once")
+		assert.are.same({ 0, 1 }, { #once, wrong })
+		local guarded, others = elf:usdt_probes("crumb", "guarded")
+		assert.are.same({ 2, 1 }, { #guarded, others })
+		local found, message = sites.resolve({ target.parse(("usdt:%s:crumb:once"):format(VICTIM)) }, {}, {
+			[VICTIM] = { elf = elf, path = VICTIM },
+		})
+		assert.is_nil(found)
+		assert.are.equal("usdt:build/fixtures/victim:crumb:once: the file's notes place the probe outside of its code and data",
+			message)
+	end)
+
+	it("never read past a file that lies", function()
+		local bytes = lab.read(VICTIM)
+		local _, at, size = section(bytes, ".note.stapsdt")
+		for place = at, at + size - 4, lab.slow and 64 or 4 do
+			for _, word in ipairs { 0, 0xffffffff, 0x7fffffff } do
+				local elf <close> = patched(function() return { { place, ("<I4"):pack(word) } } end)
+				assert.is_table(elf:usdt_probes("crumb", "guarded"))
+				assert.is_table(elf:usdt())
+			end
+		end
+	end)
+
+	it("are a site's `places`, each a site of its own", function()
+		local opened = {}
+		local found = assert(sites.resolve({ target.parse(("usdt:%s:crumb:guarded"):format(VICTIM)) }, {}, opened))
+		assert.are.equal(1, #found)
+		local places = found[1].places
+		assert.are.equal(3, #places)
+		assert.are.equal("crumb:guarded", found[1].symbol)
+		for i, place in ipairs(places) do
+			assert.are.equal("usdt", place.kind)
+			assert.are.equal("crumb:guarded", place.symbol)
+			assert.are.equal(found[1].path, place.path)
+			assert.are.equal(("%s:%d"):format(VICTIM, place.offset), place.key)
+			assert.is_true(i == 1 or places[i - 1].offset < place.offset)
+		end
+		if MACHINE ~= "x86_64" then return end
+		local loads = {}
+		for i, place in ipairs(places) do
+			local scope = arguments.scope(place)
+			assert.are.equal("usdt", scope.hook)
+			assert.are.equal("arg0", scope.args[1].name)
+			assert.are.same({ kind = "int", size = 4, signed = true }, scope.args[1].type)
+			assert.are.equal(scope.args[1].load, scope.registers.arg0)
+			assert.is_nil(scope.registers.arg1)
+			assert.is_nil(scope.registers.retval)
+			loads[i] = scope.args[1].load
+		end
+		table.sort(loads, function(a, b) return (a.constant or 0) < (b.constant or 0) end)
+		assert.are.same({ { context = 112, width = 4, signed = true }, { constant = 1 }, { constant = 3 } }, loads)
+	end)
+end)
+
+describe("the words of a USDT argument", function()
+	local function loads(text, machine)
+		local list = {}
+		for i, one in ipairs(usdt.parse(text, machine)) do
+			list[i] = one.type.kind == "unknown" and one.type.why or one.load
+		end
+		return list
+	end
+
+	local function memory(offset, displacement, width, signed)
+		return {
+			memory = { context = offset, width = 8, signed = false }, offset = displacement, width = width, signed = signed,
+		}
+	end
+
+	it("are read on x86-64", function()
+		assert.are.same({
+			{ context = 112, width = 4, signed = true }, memory(32, -8, 8, false), { constant = 7 }, { constant = -1 },
+		}, loads("-4@%edi 8@-8(%rbp) 4@$7 -4@$-1", "x86_64"))
+		assert.are.same({
+			{ context = 80, width = 8, signed = false }, { context = 81, width = 1, signed = false },
+			{ context = 72, width = 4, signed = false }, { context = 56, width = 2, signed = true },
+			{ context = 104, width = 1, signed = false }, { context = 152, width = 8, signed = false },
+		}, loads("8@%rax 1@%ah 4@%r8d -2@%r10w 1@%sil 8@%rsp", "x86_64"))
+		assert.are.same({ memory(96, 0, 4, true), memory(152, 16, 8, false), memory(80, 4096, 1, false) },
+			loads("-4@(%rdx) 8@16(%rsp) 1@0x1000(%rax)", "x86_64"))
+		-- The part that the operand names is narrower, or wider, than the argument.
+		assert.are.same({ { context = 80, width = 1, signed = true }, { context = 80, width = 4, signed = true } },
+			loads("-4@%al -4@%rax", "x86_64"))
+	end)
+
+	it("that cannot be followed are unknown, with the reason", function()
+		assert.are.same({
+			"it lies at 'counter(%rip)': its address is relative to a symbol",
+			"it lies at '8(%rax,%rbx,4)': its address is computed from two registers",
+			"it is a floating-point number",
+			"it lies at '%xmm0': BPF does not see floating-point registers",
+			"it has 16 bytes", "it lies at '%nope'", "it lies at '$main'",
+		}, loads("8@counter(%rip) 4@8(%rax,%rbx,4) 8f@%xmm0 8@%xmm0 16@%rax 8@%nope 8@$main", "x86_64"))
+		assert.are.same({ "it lies at 'a0'" }, loads("8@a0", "riscv64"))
+	end)
+
+	it("are read on arm64", function()
+		assert.are.same({
+			{ context = 0, width = 8, signed = false }, memory(248, 12, 4, false), memory(232, -4, 4, true),
+			{ constant = 5 }, { constant = -3 }, memory(8, 0, 8, false), { context = 24, width = 4, signed = true },
+		}, loads("8@x0 4@[sp, 12] -4@[x29,-4] 4@5 -4@-3 8@[x1] -4@w3", "aarch64"))
+		assert.are.same({
+			"it lies at '[x1, x2]': its address is computed from two registers",
+			"it lies at 'd0': BPF does not see floating-point registers",
+		}, loads("8@[x1, x2] 8@d0", "aarch64"))
+	end)
+
+	it("end where they are no words of an argument", function()
+		assert.are.same({}, loads("", "x86_64"))
+		assert.are.same({}, loads("nonsense", "x86_64"))
+		assert.are.same({}, loads("9999999999@%rax", "x86_64"))
+		assert.are.same({ { context = 80, width = 8, signed = false } }, loads("8@%rax ???", "x86_64"))
+		assert.are.equal(12, #loads(("8@%rax "):rep(40), "x86_64"))
+		assert.are.same({}, loads(("8@%rax "):rep(4000), "x86_64"))
+	end)
+
+	it("are names from arg0 on", function()
+		local args = usdt.parse("8@%rax -4@$1", "x86_64")
+		assert.are.same({ "arg0", "arg1" }, { args[1].name, args[2].name })
+		assert.are.same({ kind = "int", size = 4, signed = true }, args[2].type)
+	end)
+end)
