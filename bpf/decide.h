@@ -4,11 +4,8 @@
 
 #include "text.h"
 
-/* What take_step() and compare_text() answer instead of a step's number. */
-#define ACCEPTED 0x100
-#define REJECTED 0x101
-#define TEXT_STEP                                                                                  \
-	0x200 /* and the number: a text is to be compared, which takes a stack of its own */
+/* What take_step() answers with the number where a text is to be compared, on a stack of its own. */
+#define TEXT_STEP 0x100
 
 static __always_inline __u64 narrowed(__u64 value, __u32 width, bool is_signed)
 {
@@ -183,15 +180,19 @@ static __always_inline bool followed(__u32 number)
 }
 
 /* 1 or 0, or negative when a value could not be read. */
-static __always_inline int compare(const struct frame *frame, const struct step *step)
+static __always_inline int compare(struct frame *frame, const struct step *step)
 {
 	bool constant = step->flags & FLAG_CONSTANT, is_signed = step->flags & FLAG_SIGNED;
-	__u64 a = slot(frame, step->a), b = constant ? step->value : slot(frame, step->b);
+	__u64 a, b = constant ? step->value : slot(frame, step->b);
 
 	if (step->op == OP_FOLLOWED)
 		return followed(step->value);
-	if (slot_failed(frame, step->a))
+	if (step->flags & FLAG_BUILTIN)
+		a = builtin(frame, step->a);
+	else if (slot_failed(frame, step->a))
 		return -1;
+	else
+		a = slot(frame, step->a);
 	if (step->op == OP_IN)
 		return in_set(a, step->value);
 	if (!constant && slot_failed(frame, step->b))
@@ -203,7 +204,7 @@ static __always_inline int compare(const struct frame *frame, const struct step 
 	return is_signed ? (__s64)a <= (__s64)b : a <= b;
 }
 
-/* The number of the step to go on at, or ACCEPTED or REJECTED. */
+/* The number of the step to go on at, or a verdict. */
 __noinline int take_step(struct frame *frame, struct body *body, __u32 number)
 {
 	struct step *step;
@@ -224,7 +225,7 @@ __noinline int take_step(struct frame *frame, struct body *body, __u32 number)
 	}
 	known = compute(frame, step, &value);
 	set_slot(frame, step->to, value, known);
-	return number + 1;
+	return step->yes;
 }
 
 /* Whether the steps from this one on accept the hit. */

@@ -154,8 +154,9 @@ static __always_inline void read_registers(struct pt_regs *regs, struct frame *f
 static __always_inline int on_registers(struct pt_regs *regs)
 {
 	__u64 bits = bpf_get_attach_cookie(regs);
-	struct frame frame = {};
+	struct frame frame;
 
+	new_frame(&frame);
 	read_registers(regs, &frame);
 	frame.place =
 		frame.registers[REG_SP] - ((bits >> 32 & 0xff) == ROLE_RETURN ? RETURN_POPS : 0);
@@ -180,7 +181,9 @@ SEC("uprobe.multi") int on_uprobe_multi(struct pt_regs *regs)
 
 SEC("tracepoint") int on_tracepoint(void *context)
 {
-	struct frame frame = {};
+	struct frame frame;
+
+	new_frame(&frame);
 
 	hit(context, &frame, bpf_get_attach_cookie(context));
 	return 0;
@@ -188,7 +191,9 @@ SEC("tracepoint") int on_tracepoint(void *context)
 
 SEC("raw_tp") int on_raw_tp(void *context)
 {
-	struct frame frame = {};
+	struct frame frame;
+
+	new_frame(&frame);
 
 	hit(context, &frame, bpf_get_attach_cookie(context));
 	return 0;
@@ -197,7 +202,9 @@ SEC("raw_tp") int on_raw_tp(void *context)
 /* A call's entry and its return see one context. */
 static __always_inline int on_trampoline(void *context)
 {
-	struct frame frame = {};
+	struct frame frame;
+
+	new_frame(&frame);
 
 	frame.place = (__u64)context;
 	hit(context, &frame, bpf_get_attach_cookie(context));
@@ -216,7 +223,9 @@ SEC("fexit") int on_fexit(void *context)
 
 SEC("perf_event") int on_perf_event(struct bpf_perf_event_data *context)
 {
-	struct frame frame = {};
+	struct frame frame;
+
+	new_frame(&frame);
 
 	frame.registers[REG_SP] = PT_REGS_SP(&context->regs);
 	frame.registers[REG_IP] = PT_REGS_IP(&context->regs);

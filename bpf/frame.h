@@ -26,6 +26,12 @@ struct frame {
 	__u64 slots[MAX_SLOTS];
 };
 
+/* The slots are not cleared: a body reads none that it has not computed. */
+static __always_inline void new_frame(struct frame *frame)
+{
+	__builtin_memset(frame, 0, offsetof(struct frame, slots));
+}
+
 static __always_inline __u64 now(struct frame *frame)
 {
 	if (!frame->now)

@@ -20,6 +20,7 @@ struct wire {
 	enum limit limit;
 	enum role role;
 	enum op op;
+	enum verdict verdict;
 	enum flag flag;
 	enum builtin builtin;
 	enum reg reg;

@@ -107,6 +107,7 @@ enum flag {
 	FLAG_SIGNED = 2, /* of LT, LE, DIV, MOD, SHR, and of what LOAD, CONTEXT and CONVERT make */
 	FLAG_NOT = 4, /* yes and no change places, but for what cannot be read */
 	FLAG_COMM = 8, /* the text is the task's comm, not the string at slot a */
+	FLAG_BUILTIN = 16, /* of a comparison: `a` is a builtin, not a slot */
 };
 
 enum builtin {
@@ -140,13 +141,20 @@ enum reg {
 	REG_COUNT,
 };
 
+/* Where the way ends, without a step of its own. */
+enum verdict {
+	ACCEPTED = 254,
+	REJECTED = 255,
+};
+
 struct step {
 	__u8 op;
 	__u8 to; /* a slot */
 	__u8 a, b; /* slots, or what the op says */
 	__u8 width; /* bytes: 1, 2, 4, 8 */
 	__u8 flags;
-	__u8 yes, no; /* the steps to go on at; after a computation it is the next one */
+	__u8 yes,
+		no; /* the steps to go on at, or enum verdict; after a computation it is the next one */
 	__s64 value;
 };
 
