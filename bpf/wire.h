@@ -11,7 +11,7 @@
 
 enum limit {
 	MAX_STEPS = 128,
-	MAX_SLOTS = 24,
+	MAX_SLOTS = 20,
 	MAX_CELLS = 24,
 	MAX_SAVES = 8,
 	MAX_KEYS = 6, /* four of the rule's, and the site */
