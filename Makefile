@@ -57,10 +57,10 @@ build/lua/crumb/meta/%.lua: lua/crumb/meta/%.lua
 	install -D -m 644 $< $@
 
 # The module carries the engine.  Its BTF stays; what only debuggers read goes.
-ENGINE := $(wildcard bpf/engine.bpf.c)
-build/engine.bpf.o: $(ENGINE) $(wildcard bpf/*.h)
+build/engine.bpf.o: bpf/engine.bpf.c $(wildcard bpf/*.h)
 	@mkdir -p $(@D)
-	$(if $(ENGINE),$(CLANG) $(BPF_CFLAGS) -c -o $@ $< && $(LLVM_STRIP) -g $@,: >$@)
+	$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+	$(LLVM_STRIP) -g $@
 
 build/csrc/engine.o: build/engine.bpf.o
 

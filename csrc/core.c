@@ -60,6 +60,7 @@ static const luaL_Reg functions[] = {
 	{ "ring", l_ring_open },
 	{ "set_field", l_handle_set_field },
 	{ "symbolizer", l_symbolizer },
+	{ "spawn", l_spawn },
 	{ "versions", l_versions },
 	{ "wall", l_wall },
 	{ "window", l_window_open },
@@ -82,6 +83,7 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	program_register(L);
 	ring_register(L);
 	symbols_register(L);
+	spawn_register(L);
 	window_register(L);
 	luaL_newlib(L, functions);
 	return 1;

@@ -119,6 +119,7 @@ void btf_register(lua_State *L);
 void symbols_register(lua_State *L);
 void window_register(lua_State *L);
 void layout_register(lua_State *L);
+void spawn_register(lua_State *L);
 
 extern const luaL_Reg attach_methods[]; /* of crumb.Link */
 extern const luaL_Reg global_methods[]; /* of crumb.Object */
@@ -145,5 +146,6 @@ int l_engine(lua_State *L);
 int l_window_open(lua_State *L);
 int l_grace(lua_State *L);
 int l_layout(lua_State *L);
+int l_spawn(lua_State *L);
 
 #endif

@@ -20,8 +20,7 @@ local function open(...)
 	return object
 end
 
--- Until bpf/engine.bpf.c has landed.
-if core.engine() ~= "" then describe("the engine", function()
+describe("the engine", function()
 	it("is carried in the module, whole", function()
 		local object <close> = assert(core.object(core.engine(), "engine", "the engine"))
 		assert.equal("engine", object.name)
@@ -37,7 +36,7 @@ if core.engine() ~= "" then describe("the engine", function()
 		assert.same({ site = 16, account = 128, step = 16, output = 8, record = 56, pattern = 2064, small_key = 32,
 			large_key = 288, row = 64 }, sizes)
 	end)
-end) end
+end)
 
 describe("sharing", function()
 	it("makes a copy's maps those of the first", function()

@@ -230,6 +230,30 @@ function Window:get(index, offset, width) end
 ---@param width integer 4 or 8
 function Window:set(index, offset, width, value) end
 
+--- A child that waits before it becomes a program. Closing kills one that was not started, and leaves a started one
+--- alone: when that ends it is waited for at the next spawn, or close of a Process.
+---@class crumb.Process: crumb.Handle
+---@field pid integer the program's too, once it is started
+---@field name string
+local Process = {}
+
+---@param signal integer? SIGTERM
+---@return true?, string?, integer?
+function Process:kill(signal) end
+
+--- Whether it was started and has not ended.
+---@return boolean
+function Process:running() end
+
+--- Errors: nil, message, errno of exec, such as ENOENT; ESRCH: it was killed before.
+---@return true?, string?, integer?
+function Process:start() end
+
+---@param seconds number? without an end
+---@return { exit: integer?, signal: integer? }? status nil alone: not in that time, or a signal came
+---@return string?, integer?
+function Process:wait(seconds) end
+
 --- Types, by name ("struct event", or "event") or BTF id. An unknown one returns nil, message, errno.
 ---@class crumb.Btf: crumb.Handle
 local Btf = {}
@@ -431,6 +455,12 @@ function core.set_field(handle, key, value) end
 
 ---@return crumb.Symbolizer
 function core.symbolizer() end
+
+--- A process of a program found as execvp finds it, with our standard streams and environment, the default signal
+--- dispositions, and no other descriptor.
+---@param argv string[]
+---@return crumb.Process?, string?, integer?
+function core.spawn(argv) end
 
 ---@return string libbpf
 ---@return string kernel
