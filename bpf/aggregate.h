@@ -11,16 +11,34 @@
 #define WORDS_OF_TEXT (TEXT_BYTES / 8)
 #define RAISES 16 /* tries to raise a maximum that others raise too */
 
-/* A number for what the frames are, never 0; behind the last one they are 0. */
-static __always_inline __u64 stack_hash(const __u64 *frames, __u64 start)
-{
-	__u64 hash = start ^ 0xcbf29ce484222325;
+#define FRAMES_AT_ONCE 16
 
-	for (int i = 0; i < STACK_FRAMES; i++) {
-		if (!frames[i])
+/* Goes on hashing with a few frames; behind the last one they are 0. */
+__noinline __u64 hash_frames(struct stack *stack, __u64 hash, __u32 first)
+{
+	if (!stack)
+		return 0;
+	for (int i = 0; i < FRAMES_AT_ONCE; i++) {
+		__u64 at = first + i;
+
+		barrier_var(at);
+		if (at >= STACK_FRAMES)
 			break;
-		hash = (hash ^ frames[i]) * 0x9e3779b97f4a7c15;
+		hash = (hash ^ stack->frames[at]) * 0x9e3779b97f4a7c15;
 		hash ^= hash >> 32;
+	}
+	return hash;
+}
+
+/* A number for what the frames are, never 0. */
+static __always_inline __u64 stack_hash(struct stack *stack)
+{
+	__u64 hash = stack->pid ^ 0xcbf29ce484222325;
+
+	for (__u32 first = 0; first < STACK_FRAMES; first += FRAMES_AT_ONCE) {
+		if (8 * first >= stack->bytes)
+			break;
+		hash = hash_frames(stack, hash, first);
 	}
 	return hash ? hash : 1;
 }
@@ -42,7 +60,7 @@ __noinline int keep_stack(struct frame *frame, __u32 kind)
 		return 0;
 	stack = kind == KEY_KSTACK ? &scratch->kstack : &scratch->ustack;
 	if (stack->bytes > 0) {
-		number = stack_hash(stack->frames, stack->pid);
+		number = stack_hash(stack);
 		if (!bpf_map_lookup_elem(known, &number) &&
 		    bpf_map_update_elem(known, &number, stack, BPF_NOEXIST) &&
 		    !bpf_map_lookup_elem(known, &number))
@@ -216,20 +234,19 @@ static __always_inline struct row *find_row(struct frame *frame, struct body *bo
 	return row_of(table, &scratch->key, frame->body);
 }
 
+/* Without branches, of which the verifier would follow every combination. */
 static __always_inline __u32 log2_bucket(__s64 value)
 {
-	__u64 left = value;
-	__u32 bucket = 2;
+	__u64 left = value, shift, bucket = 0;
 
-	if (value <= 0)
-		return !value;
-	for (int bits = 32; bits; bits >>= 1) {
-		if (left >> bits) {
-			left >>= bits;
-			bucket += bits;
-		}
+	for (int bits = 5; bits >= 0; bits--) {
+		shift = (left >> (1 << bits)) != 0;
+		barrier_var(shift);
+		shift <<= bits;
+		left >>= shift;
+		bucket += shift;
 	}
-	return bucket;
+	return value > 0 ? 2 + bucket : !value;
 }
 
 static __always_inline __u32 linear_bucket(const struct aggregate *aggregate, __s64 value)

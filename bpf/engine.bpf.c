@@ -6,6 +6,8 @@
  */
 #include "kernel.h"
 
+#include <linux/sched.h>
+
 #include "account.h"
 #include "aggregate.h"
 #include "emit.h"
@@ -233,18 +235,30 @@ SEC("perf_event") int on_perf_event(struct bpf_perf_event_data *context)
 	return 0;
 }
 
-/* The children of those that are followed are followed. */
-SEC("raw_tp") int on_fork(struct bpf_raw_tracepoint_args *context)
-{
-	struct task_struct *child = (void *)context->args[1];
-	__u32 parent = bpf_get_current_pid_tgid() >> 32;
-	__u64 *mask = bpf_map_lookup_elem(&family, &parent), families;
-	__u32 tgid = BPF_CORE_READ(child, tgid);
+/*
+ * The record of task:task_newtask.  It is read so, because one CO-RE relocation in the object would
+ * cost every start the reading of the kernel's BTF.
+ */
+struct new_task {
+	__u64 common;
+	__s32 pid;
+	char comm[16];
+	__u64 clone_flags;
+};
 
-	if (!mask || tgid == parent)
+/* The children of those that are followed are followed. */
+SEC("tracepoint") int on_fork(void *context)
+{
+	__u32 parent = bpf_get_current_pid_tgid() >> 32, child;
+	__u64 *mask = bpf_map_lookup_elem(&family, &parent), families;
+	struct new_task task;
+
+	if (!mask || bpf_probe_read_kernel(&task, sizeof(task), context) ||
+	    (task.clone_flags & CLONE_THREAD))
 		return 0;
+	child = task.pid;
 	families = *mask;
-	bpf_map_update_elem(&family, &tgid, &families, BPF_ANY);
+	bpf_map_update_elem(&family, &child, &families, BPF_ANY);
 	return 0;
 }
 

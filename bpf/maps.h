@@ -12,7 +12,7 @@
 #define BODIES 1024
 #define PATTERNS 256
 #define SCRATCHES 64 /* a power of two */
-#define SCRATCH_TRIES 16 /* a preempted hit holds one, so few in a row are taken */
+#define SCRATCH_TRIES 8 /* a preempted hit holds one, so few in a row are taken */
 #define RECORD_BYTES 8192
 
 /* Types that BTF would leave out: what inner maps are of, and what only user space reads. */

@@ -47,19 +47,34 @@ static __always_inline bool text_equal(const struct read_text *text, const char 
 	return true;
 }
 
-static __always_inline bool text_like(const struct read_text *text, __u32 number)
-{
-	const struct pattern *pattern = bpf_map_lookup_elem(&patterns, &number);
-	__u64 states = 1;
+#define BYTES_AT_ONCE 8
 
+/* Feeds a few bytes to the automaton; where the text has ended, it stays as it is. */
+__noinline __u64 feed(struct pattern *pattern, __u64 bytes, __u64 states)
+{
 	if (!pattern)
-		return false;
-	for (int i = 0; i < TEXT_BYTES; i++) {
-		__u8 byte = text->bytes[i];
+		return 0;
+	for (int i = 0; i < BYTES_AT_ONCE; i++) {
+		__u8 byte = bytes >> 8 * i;
 
 		if (!byte)
 			break;
 		states = (states << 1 & pattern->next[byte]) | (states & pattern->stay);
+	}
+	return states;
+}
+
+static __always_inline bool text_like(const struct read_text *text, __u32 number)
+{
+	struct pattern *pattern = bpf_map_lookup_elem(&patterns, &number);
+	__u64 states = 1;
+
+	if (!pattern)
+		return false;
+	for (int i = 0; i < TEXT_BYTES / BYTES_AT_ONCE; i++) {
+		if (!text->words[i])
+			break;
+		states = feed(pattern, text->words[i], states);
 	}
 	return states & pattern->accept;
 }
