@@ -72,7 +72,7 @@ static __always_inline void outlets(void *context, struct frame *frame, struct b
 
 static __always_inline void begin(struct frame *frame, struct body *body)
 {
-	if (!decide(frame, body, body->open_start)) {
+	if (!accepts(frame, body, body->open_start)) {
 		count(frame->site, OUTCOME(filtered));
 		return;
 	}
@@ -88,7 +88,7 @@ static __always_inline __u32 end(struct frame *frame, struct body *body, __u32 r
 		if (!body && !has_pairs(frame->site))
 			return 0;
 		body = NULL;
-	} else if (!body || !decide(frame, body, body->key_start)) {
+	} else if (!body || !accepts(frame, body, body->key_start)) {
 		count(frame->site, OUTCOME(unmatched));
 		return 0;
 	}
@@ -121,7 +121,7 @@ static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 		begin(frame, body);
 	} else if (body) {
 		frame->body = number;
-		if (decide(frame, body, body->start))
+		if (accepts(frame, body, body->start))
 			outlets(context, frame, body);
 		else
 			count(frame->site, OUTCOME(filtered));
