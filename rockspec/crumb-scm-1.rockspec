@@ -11,7 +11,7 @@ description = {
 	labels = { "bpf", "tracing", "linux" },
 }
 supported_platforms = { "linux" }
-dependencies = { "lua ~> 5.4" }
+dependencies = { "lua ~> 5.4", "lpeg >= 1.0" }
 external_dependencies = {
 	LIBBPF = { header = "bpf/libbpf.h", library = "bpf" },
 	LIBELF = { header = "gelf.h", library = "elf" },

@@ -1,0 +1,109 @@
+--- keep: what a plan keeps beside its steps: texts, patterns and sets, and what a pair keeps of its beginning.
+
+local limits <const> = require "crumb.expression.limits"
+
+local keep = {}
+
+local Pool <const> = {}
+Pool.__index = Pool
+
+--- The texts, patterns and sets of a plan, which steps name by their place, from 0.
+function keep.pool()
+	return setmetatable({ texts = {}, patterns = {}, sets = {}, text_sets = {} }, Pool)
+end
+
+local function place_of(list, value)
+	for i, known in ipairs(list) do
+		if known == value then return i - 1 end
+	end
+	list[#list + 1] = value
+	return #list - 1
+end
+
+function Pool:text(c, text)
+	local place <const> = place_of(self.texts, text)
+	if place >= limits.TEXTS then
+		c:too_large("%d texts are compared by ==, at most %d; in {…} takes up to %d", limits.TEXTS + 1, limits.TEXTS,
+			limits.SET_VALUES)
+	end
+	return place
+end
+
+function Pool:pattern(pattern) return place_of(self.patterns, pattern) end
+function Pool:set(values) return place_of(self.sets, values) end
+function Pool:text_set(values) return place_of(self.text_sets, values) end
+
+local Saves <const> = {}
+Saves.__index = Saves
+
+--- What a pair keeps: scalars, which are the first slots at its end, then texts.
+function keep.saves()
+	return setmetatable({ nodes = {}, places = {}, texts = {} }, Saves)
+end
+
+--- The number of the cell that keeps a SAVED node.
+function Saves:scalar(node)
+	local place = self.places[node]
+	if not place then
+		place = #self.nodes
+		self.places[node], self.nodes[place + 1] = place, node.a
+	end
+	return place
+end
+
+--- The text that is kept, a table whose `slot` is its cell when all are known.
+---@param of table a value of kind "string"
+---@param is_key boolean
+function Saves:text(of, is_key)
+	for _, text in ipairs(self.texts) do
+		if text.address == of.address and (is_key or text.only_key or text.size == of.size) then
+			if not is_key and text.only_key then text.size, text.only_key = of.size, false end
+			text.is_key = text.is_key or is_key
+			return text
+		end
+	end
+	local text <const> = {
+		address = of.address, size = is_key and limits.TEXT_BYTES or of.size, is_key = is_key, only_key = is_key,
+	}
+	self.texts[#self.texts + 1] = text
+	return text
+end
+
+-- Those without a size of their own share what the others leave.
+local function share(c, texts)
+	local left, open = limits.SAVED_BYTES, 0
+	for _, text in ipairs(texts) do
+		left = left - (text.size or 0)
+		if not text.size then open = open + 1 end
+	end
+	local each <const> = open > 0 and left // open or 0
+	if left < 0 or open > 0 and each < 1 then
+		c:too_large("the texts that are kept from the beginning have %d bytes, all together at most %d",
+			limits.SAVED_BYTES - left, limits.SAVED_BYTES)
+	end
+	for _, text in ipairs(texts) do text.size = text.size or each end
+end
+
+--- The outputs that fill the pair's cells, with what is computed in the steps of its beginning.
+---@param region table of the beginning
+function Saves:outputs(c, region)
+	local outputs <const> = {}
+	local count <const> = #self.nodes + #self.texts
+	if count > limits.SAVES then
+		c:too_large("%d values are kept from the beginning, at most %d", count, limits.SAVES)
+	end
+	for i, node in ipairs(self.nodes) do outputs[i] = { kind = "SLOT", slot = region:result(node) } end
+	share(c, self.texts)
+	-- A key is copied as a whole, so it lies before what is longer.
+	table.sort(self.texts, function(a, b)
+		if a.is_key ~= b.is_key then return a.is_key end
+		return a.address.id < b.address.id
+	end)
+	for _, text in ipairs(self.texts) do
+		text.slot = #outputs
+		outputs[#outputs + 1] = { kind = "STRING", slot = region:result(text.address), size = text.size }
+	end
+	return outputs
+end
+
+return keep
