@@ -47,7 +47,7 @@ function Compilation:text(ast)
 end
 
 --- The last word of a path, to be pointed at.
-function Compilation:last(ast)
+function Compilation.last(_, ast)
 	return { pos = ast.stop - #ast.name + 1, stop = ast.stop }
 end
 

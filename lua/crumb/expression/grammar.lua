@@ -13,7 +13,7 @@ local literal <const> = require "crumb.expression.literal"
 local grammar = {}
 
 local P <const>, R <const>, S <const>, V <const> = lpeg.P, lpeg.R, lpeg.S, lpeg.V
-local C <const>, Cc <const>, Cp <const>, Ct <const> = lpeg.C, lpeg.Cc, lpeg.Cp, lpeg.Ct
+local C <const>, Cp <const>, Ct <const> = lpeg.C, lpeg.Cp, lpeg.Ct
 
 -- Where the token begins that no rule could take: what is wrong stands there.
 local furthest = 1

@@ -122,6 +122,13 @@ local function wants(what, kind)
 	return false
 end
 
+local function has_stacks(keys)
+	for _, key in ipairs(keys) do
+		if key.kind == "KSTACK" or key.kind == "USTACK" then return true end
+	end
+	return false
+end
+
 local function has_row(values)
 	for _, column in ipairs(values) do
 		if column.op ~= "HIST" and column.op ~= "LHIST" then return true end
@@ -131,16 +138,16 @@ end
 
 -- The steps one after another, and where each of them begins.
 local function join(c, regions)
-	local steps <const>, starts <const> = {}, {}
+	local steps <const>, starts, places = {}, {}, nil
 	for i, run in ipairs(regions) do
 		c.source = { option = run.option }
-		starts[i] = run:append(steps)
+		starts[i], places = run:append(steps)
 	end
 	if #steps > limits.STEPS then
 		c.source = { option = "rule" }
 		c:too_large("it takes %d steps, at most %d", #steps, limits.STEPS)
 	end
-	return steps, starts
+	return steps, starts, places
 end
 
 local function plan_of(c, what, pool)
@@ -150,7 +157,8 @@ local function plan_of(c, what, pool)
 		aggregate = aggregate, identity = identity, key_slots = { 0, 0 },
 		texts = pool.texts, patterns = pool.patterns, sets = pool.sets, text_sets = pool.text_sets,
 		event = what.event, row = has_row(what.values), small = what.words <= limits.SMALL_WORDS,
-		kstack = wants(what, "KSTACK"), ustack = wants(what, "USTACK"), call = c.scope.pair == "call",
+		kstack = wants(what, "KSTACK"), ustack = wants(what, "USTACK"), stack_keys = has_stacks(what.keys),
+		call = c.scope.pair == "call",
 		sample = number_option(c, "sample"), limit = number_option(c, "limit"),
 		cells = what.cells, columns = { keys = what.key_columns, values = what.values },
 	}
@@ -160,7 +168,7 @@ end
 local function outlet_region(c, pool, saves, decides, what)
 	local run <const> = region.new(c, pool, saves)
 	run.option = "rule"
-	local no <const> = run:label()
+	local no <const> = region.label()
 	run:require(decides, no)
 	compute(run, what, saves)
 	run:accept(no)
@@ -198,7 +206,7 @@ local function of_call(c, pool)
 	local at_end <const> = outlet_region(c, pool, saves, last, what)
 	local run <const> = region.new(c, pool)
 	run.option = "entry"
-	local no <const> = run:label()
+	local no <const> = region.label()
 	run:require(first, no)
 	c.source = { option = "entry" }
 	local saved <const> = saves:outputs(c, run)
@@ -249,17 +257,17 @@ local function of_from(c, pool)
 	local captures <const> = captures_of_from(c, saves)
 	local run <const> = region.new(c, pool)
 	run.option = "from"
-	local no <const> = run:label()
+	local no <const> = region.label()
 	run:require(decides, no)
 	c.source = { option = "capture" }
 	local saved <const> = saves:outputs(c, run)
 	local key_start <const> = run:forget()
 	local keys <const> = key_registers(c, run, no)
 	run:accept(no)
-	local steps <const> = join(c, { run })
+	local steps <const>, _ <const>, places <const> = join(c, { run })
 	local plan <const> = plan_of(c, { aggregates = {}, values = {}, keys = {}, key_columns = {}, words = 0, pieces = {},
 		cells = {}, event = false }, pool)
-	plan.steps, plan.open_start, plan.key_start, plan.start = steps, 0, key_start, 0
+	plan.steps, plan.open_start, plan.key_start, plan.start = steps, 0, places[key_start], 0
 	plan.key_slots, plan.saved, plan.captures = { slot_of(keys[1]), slot_of(keys[2]) }, outputs_of(saved), {}
 	for _, one in ipairs(captures) do
 		local value <const> = one.value
@@ -281,7 +289,7 @@ local function of_to(c, pool)
 	end
 	local run <const> = region.new(c, pool)
 	run.option = "key"
-	local no <const> = run:label()
+	local no <const> = region.label()
 	local keys <const> = key_registers(c, run, no)
 	run:accept(no)
 	local decides <const>, what <const> = condition_of(c), outlets_of(c)

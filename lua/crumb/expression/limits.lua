@@ -2,7 +2,7 @@
 
 return {
 	STEPS = 128,
-	SLOTS = 24,
+	SLOTS = 20,
 	CELLS = 24,
 	SAVES = 8,
 	KEYS = 4,

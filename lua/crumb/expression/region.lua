@@ -24,9 +24,12 @@ end
 local function step(self, parts)
 	local at <const> = #self.steps + 1
 	self.steps[at] = parts
-	if parts.to then parts.to.last = at end
-	if type(parts.a) == "table" then parts.a.last = math.max(parts.a.last, at) end
-	if type(parts.b) == "table" then parts.b.last = math.max(parts.b.last, at) end
+	if parts.to then parts.to.last, parts.to.reads = at, 0 end
+	for _, register in ipairs { parts.a or false, parts.b or false } do
+		if type(register) == "table" then
+			register.last, register.reads = math.max(register.last, at), register.reads + 1
+		end
+	end
 	return parts
 end
 
@@ -63,7 +66,7 @@ end
 -- The slot in which a pair's end finds what was kept.
 local function kept(self, node)
 	local number <const> = node.a and self.saves:scalar(node) or node.value
-	self.fixed[number] = self.fixed[number] or { slot = number, last = 0 }
+	self.fixed[number] = self.fixed[number] or { slot = number, last = 0, reads = 0 }
 	return self.fixed[number]
 end
 
@@ -106,7 +109,7 @@ local function go(self, label)
 end
 
 --- A place further on.
-function Region:label() return {} end
+function region.label() return {} end
 
 --- The place of a label is here.
 function Region:place(label)
@@ -136,7 +139,7 @@ end
 --- Goes on at `yes` or `no`.
 function Region:decide(tree, yes, no)
 	if tree.kind == "test" then return test(self, tree, yes, no) end
-	local between <const> = self:label()
+	local between <const> = region.label()
 	if tree.kind == "and" then self:decide(tree.left, between, no) else self:decide(tree.left, yes, between) end
 	self:place(between)
 	return self:decide(tree.right, yes, no)
@@ -148,14 +151,14 @@ function Region:require(tree, no)
 		if not tree.value then step(self, { op = "REJECT" }) end
 		return
 	end
-	local yes <const> = self:label()
+	local yes <const> = region.label()
 	self:decide(tree, yes, no)
 	self:place(yes)
 end
 
 --- Rejects unless the value can be read.
 function Region:require_value(register, no)
-	local yes <const> = self:label()
+	local yes <const> = region.label()
 	step(self, { op = "EQ", a = register, b = register })
 	self.steps[#self.steps].yes, self.steps[#self.steps].no = go(self, yes), go(self, no)
 	self:place(yes)
@@ -169,6 +172,32 @@ function Region:accept(no)
 	step(self, { op = "REJECT" })
 end
 
+-- Whether a step computes a builtin that only the next one, a comparison, reads: it takes the builtin itself.
+local function is_taken(self, at)
+	local builtin <const>, compares <const> = self.steps[at], self.steps[at + 1]
+	return builtin.op == "BUILTIN" and compares ~= nil and compares.yes and compares.a == builtin.to
+		and builtin.to.reads == 1 and builtin.to.last == at + 1
+end
+
+-- Leaves out the steps whose work the next one does.
+local function shorten(self)
+	local steps <const>, places <const> = {}, { [0] = 0 }
+	for at, parts in ipairs(self.steps) do
+		if is_taken(self, at) then
+			self.steps[at + 1].a = parts.a
+		else
+			steps[#steps + 1] = parts
+		end
+		places[at] = #steps
+	end
+	for _, register in pairs(self.fixed) do register.last = places[register.last] or register.last end
+	for _, parts in ipairs(steps) do
+		if parts.to then parts.to.last = places[parts.to.last] or parts.to.last end
+		if parts.yes then parts.yes, parts.no = places[parts.yes.at], places[parts.no.at] end
+	end
+	self.steps, self.places = steps, places
+end
+
 -- A slot that nothing needs any more when the step is done. It is never one that the step reads.
 local function free_slot(busy, at)
 	for slot = 0, limits.SLOTS - 1 do
@@ -178,8 +207,8 @@ local function free_slot(busy, at)
 	return nil
 end
 
---- Gives the registers their slots.
-function Region:assign()
+-- Gives the registers their slots.
+local function assign(self)
 	local busy <const> = {}
 	for number, register in pairs(self.fixed) do busy[number] = register end
 	for at, parts in ipairs(self.steps) do
@@ -197,17 +226,19 @@ local function number(register)
 	return type(register) == "table" and register.slot or register
 end
 
---- Appends the steps to a list, with numbers for registers and labels; where they begin.
----@return integer
+--- Appends the steps to a list, with numbers for registers and labels.
+---@return integer first where they begin
+---@return table<integer, integer> places the step that each one became
 function Region:append(list)
-	self:assign()
+	shorten(self)
+	assign(self)
 	local first <const> = #list
 	for i, parts in ipairs(self.steps) do
 		parts.to, parts.a, parts.b = number(parts.to), number(parts.a), number(parts.b)
-		if parts.yes then parts.yes, parts.no = first + parts.yes.at, first + parts.no.at end
+		if parts.yes then parts.yes, parts.no = first + parts.yes, first + parts.no end
 		list[first + i] = parts
 	end
-	return first
+	return first, self.places
 end
 
 return region
