@@ -124,13 +124,13 @@ describe("an event", function()
 
 	it("keeps its comm, whoever comes between", function()
 		local records <const> = {}
-		for i = 1, 40 do records[i] = record { comm = ("task%d"):format(i % 20) } end
+		for i = 1, 40 do records[i] = record { comm = ("kworker/%d:"):format(i % 20) } end
 		records[41] = record { comm = "" }
 		records[42] = record { comm = "a\0b" }
 		send(table.unpack(records))
 		local seen <const> = {}
 		for i, event in ipairs(list_of(trail())) do seen[i] = event.comm end
-		for i = 1, 40 do assert.equal(("task%d"):format(i % 20), seen[i]) end
+		for i = 1, 40 do assert.equal(("kworker/%d:"):format(i % 20), seen[i]) end
 		assert.same({ "", "a" }, { seen[41], seen[42] })
 	end)
 
@@ -355,6 +355,16 @@ describe("a malformed record", function()
 			assert.equal(#hostile, seen)
 			assert.equal(#hostile, stats().malformed - count)
 		end
+	end)
+
+	it("is one that is too short for its integers", function()
+		local layout <const> = core.layout { { name = "a", kind = "integer" }, { name = "b", kind = "integer" } }
+		local whole <const> = record { cells = { 1, 2 } }
+		send(whole, whole:sub(1, -2), whole:sub(1, HEADER), whole .. "more")
+		local seen <const> = {}
+		for a, b in trail { layouts = { layout }, fields = { "a", "b" } } do seen[#seen + 1] = { a, b } end
+		assert.same({ { 1, 2 }, { 1, 2 } }, seen)
+		assert.equal(2, stats().malformed)
 	end)
 
 	it("of a layout that is none is one", function()
