@@ -40,6 +40,7 @@ int l_wall(lua_State *L)
 static const luaL_Reg functions[] = {
 	{ "btf", l_btf_open },
 	{ "directory", l_directory },
+	{ "dwarf", l_dwarf_open },
 	{ "elf", l_elf_open },
 	{ "engine", l_engine },
 	{ "execute", l_execute },
@@ -72,6 +73,7 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	crumb_log_install();
 	btf_register(L);
 	directory_register(L);
+	dwarf_register(L);
 	elf_register(L);
 	execute_register(L);
 	file_register(L);

@@ -10,6 +10,8 @@
 #define DEBUG_MAX (1ull << 30) /* bytes in all sections: libdw reads them whole */
 #define UNITS_MAX (1u << 20)
 #define RANGES_MAX (4u << 20)
+#define CHILDREN_MAX (16u << 20) /* that are looked at for the functions of one unit */
+#define NESTED 32 /* namespaces and classes */
 
 #define refuse(reason, err, ...) (snprintf(reason, DWARF_REASON, __VA_ARGS__), (err))
 
@@ -75,6 +77,7 @@ void crumb_dwarf_close(struct dwarf_file *file)
 	if (file->dwarf)
 		dwarf_end(file->dwarf);
 	free(file->ranges);
+	free(file->functions);
 	memset(file, 0, sizeof(*file));
 }
 
@@ -145,6 +148,102 @@ bool crumb_dwarf_unit(struct dwarf_file *file, uint64_t address, Dwarf_Die *unit
 	if (!low || address >= file->ranges[low - 1].high)
 		return false;
 	return dwarf_offdie(file->dwarf, file->ranges[low - 1].unit, unit);
+}
+
+static bool holds_functions(int tag)
+{
+	return tag == DW_TAG_namespace || tag == DW_TAG_module || tag == DW_TAG_class_type ||
+	       tag == DW_TAG_structure_type || tag == DW_TAG_union_type;
+}
+
+/* Of a function in several pieces the first is where it begins. */
+static bool begins_at(Dwarf_Die *die, uint64_t *address)
+{
+	Dwarf_Addr base, low, high;
+
+	if (!dwarf_lowpc(die, &low) || dwarf_ranges(die, 0, &base, &low, &high) > 0) {
+		*address = low;
+		return true;
+	}
+	return false;
+}
+
+static bool add_function(struct dwarf_file *file, Dwarf_Die *die)
+{
+	uint64_t address;
+
+	if (!begins_at(die, &address))
+		return true;
+	if (file->function_count == file->function_room) {
+		size_t room = file->function_room ? 2 * file->function_room : 64;
+		struct dwarf_function *functions =
+			realloc(file->functions, room * sizeof(*functions));
+
+		if (!functions)
+			return false;
+		file->functions = functions;
+		file->function_room = room;
+	}
+	file->functions[file->function_count++] =
+		(struct dwarf_function){ address, dwarf_dieoffset(die) };
+	return true;
+}
+
+static int compare_function_cb(const void *left, const void *right)
+{
+	const struct dwarf_function *a = left, *b = right;
+
+	return a->address < b->address ? -1 : a->address > b->address;
+}
+
+/* The functions of one unit, by address. */
+static void list_functions(struct dwarf_file *file, Dwarf_Die *unit)
+{
+	uint32_t left = CHILDREN_MAX;
+	Dwarf_Die levels[NESTED];
+	int depth = 0;
+
+	file->unit = dwarf_dieoffset(unit);
+	file->function_count = 0;
+	if (dwarf_child(unit, &levels[0]))
+		return;
+	while (depth >= 0 && left--) {
+		Dwarf_Die die = levels[depth];
+		int tag = dwarf_tag(&die);
+
+		if (dwarf_siblingof(&die, &levels[depth]))
+			depth--;
+		if (tag == DW_TAG_subprogram && !add_function(file, &die))
+			break;
+		if (holds_functions(tag) && depth + 1 < NESTED &&
+		    !dwarf_child(&die, &levels[depth + 1]))
+			depth++;
+	}
+	if (file->function_count)
+		qsort(file->functions, file->function_count, sizeof(*file->functions),
+		      compare_function_cb);
+}
+
+bool crumb_dwarf_function(struct dwarf_file *file, uint64_t address, Dwarf_Die *unit,
+			  Dwarf_Die *function)
+{
+	size_t low = 0, high;
+
+	if (!crumb_dwarf_unit(file, address, unit))
+		return false;
+	if (!file->functions || file->unit != dwarf_dieoffset(unit))
+		list_functions(file, unit);
+	high = file->function_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (file->functions[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < file->function_count && file->functions[low].address == address &&
+	       dwarf_offdie(file->dwarf, file->functions[low].die, function);
 }
 
 bool crumb_dwarf_line(struct dwarf_file *file, uint64_t address, char *name, size_t size, int *line)

@@ -21,11 +21,20 @@ struct dwarf_range {
 	Dwarf_Off unit;
 };
 
+/* Where a function begins. */
+struct dwarf_function {
+	uint64_t address;
+	Dwarf_Off die;
+};
+
 struct dwarf_file {
 	Dwarf *dwarf; /* NULL: none */
 	struct dwarf_range *ranges;
 	size_t count, room;
 	bool indexed;
+	Dwarf_Off unit; /* whose functions these are: the last one that was asked about */
+	struct dwarf_function *functions;
+	size_t function_count, function_room;
 };
 
 /* 0, or an errno and why.  The file must stay open as long. */
@@ -34,6 +43,10 @@ void crumb_dwarf_close(struct dwarf_file *file);
 
 /* The unit that holds the code at the address, as the file has it. */
 bool crumb_dwarf_unit(struct dwarf_file *file, uint64_t address, Dwarf_Die *unit);
+
+/* The function that begins at the address. */
+bool crumb_dwarf_function(struct dwarf_file *file, uint64_t address, Dwarf_Die *unit,
+			  Dwarf_Die *function);
 
 /* The source line of the address; false, and nothing written, when it is not known. */
 bool crumb_dwarf_line(struct dwarf_file *file, uint64_t address, char *name, size_t size,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core.h"
 #include "elf_class.h"
@@ -261,6 +262,22 @@ static int l_path(lua_State *L)
 	return 1;
 }
 
+/* elf:identity() -> a string that no other file has, nor this one when it was written to */
+static int l_identity(lua_State *L)
+{
+	const struct elf *elf = l_check(L);
+	char text[128];
+	struct stat status;
+
+	if (fstat(elf->file.fd, &status))
+		return handle_fail(L, errno, "look at the file");
+	snprintf(text, sizeof(text), "%llx:%llx:%llx:%llx.%lx", (unsigned long long)status.st_dev,
+		 (unsigned long long)status.st_ino, (unsigned long long)status.st_size,
+		 (unsigned long long)status.st_mtim.tv_sec, (unsigned long)status.st_mtim.tv_nsec);
+	lua_pushstring(L, text);
+	return 1;
+}
+
 static int l_machine(lua_State *L)
 {
 	l_check(L);
@@ -342,6 +359,7 @@ void elf_register(lua_State *L)
 		{ "offset", l_offset },
 		{ "executable", l_executable },
 		{ "path", l_path },
+		{ "identity", l_identity },
 		{ "machine", l_machine },
 		{ "is_go", l_is_go },
 		{ "needed", l_needed },

@@ -280,15 +280,24 @@ bool crumb_elf_offset(const struct elf_file *file, uint64_t vaddr, uint64_t *off
 	return false;
 }
 
-bool crumb_elf_executable(const struct elf_file *file, uint64_t offset)
+bool crumb_elf_address(const struct elf_file *file, uint64_t offset, uint64_t *vaddr)
 {
 	for (size_t i = 0; i < file->segment_count; i++) {
 		const struct elf_segment *s = &file->segments[i];
 
-		if (offset >= s->offset && offset - s->offset < s->size)
+		if (offset >= s->offset && offset - s->offset < s->size) {
+			*vaddr = offset - s->offset + s->vaddr;
 			return true;
+		}
 	}
 	return false;
+}
+
+bool crumb_elf_executable(const struct elf_file *file, uint64_t offset)
+{
+	uint64_t vaddr;
+
+	return crumb_elf_address(file, offset, &vaddr);
 }
 
 Elf_Scn *crumb_elf_by_type(const struct elf_file *file, uint32_t type, GElf_Shdr *header)

@@ -52,6 +52,9 @@ const char *crumb_elf_machine(void);
 /* The file offset of an address in an executable segment. */
 bool crumb_elf_offset(const struct elf_file *file, uint64_t vaddr, uint64_t *offset);
 
+/* The other way round. */
+bool crumb_elf_address(const struct elf_file *file, uint64_t offset, uint64_t *vaddr);
+
 /* Whether these bytes of the file are mapped executable. */
 bool crumb_elf_executable(const struct elf_file *file, uint64_t offset);
 

@@ -115,19 +115,6 @@ static const struct elf_symbol *find(const struct image *image, uint64_t address
 	return found;
 }
 
-static bool address_of(const struct image *image, uint64_t offset, uint64_t *address)
-{
-	for (size_t i = 0; i < image->file.segment_count; i++) {
-		const struct elf_segment *segment = &image->file.segments[i];
-
-		if (offset >= segment->offset && offset - segment->offset < segment->size) {
-			*address = offset - segment->offset + segment->vaddr;
-			return true;
-		}
-	}
-	return false;
-}
-
 void crumb_image_find(struct image *image, uint64_t file_offset, struct place *place)
 {
 	const struct elf_symbol *symbol;
@@ -135,7 +122,7 @@ void crumb_image_find(struct image *image, uint64_t file_offset, struct place *p
 	uint64_t address;
 
 	place->offset = file_offset;
-	if (!address_of(image, file_offset, &address))
+	if (!crumb_elf_address(&image->file, file_offset, &address))
 		return;
 	if (!image->indexed)
 		make_index(image);

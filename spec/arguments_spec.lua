@@ -200,7 +200,7 @@ describe("C's convention", function()
 	local function placed(...)
 		local parameters, out = {}, {}
 		for i, id in ipairs { ... } do parameters[i] = { id = id } end
-		local places = abi.places(source, parameters)
+		local places = abi.places(source, { parameters = parameters, returns = { id = 0 } }, "c")
 		for i, place in ipairs(places) do out[i] = place.word or "-" end
 		return out, places
 	end
@@ -223,7 +223,7 @@ describe("C's convention", function()
 		local _, places = placed(INT, 99, INT)
 		assert.are.same({ word = 0 }, places[1])
 		assert.are.same({ why = "its type cannot be read" }, places[2])
-		assert.are.same({ why = "it comes after one whose registers are not known (its type cannot be read)" }, places[3])
+		assert.are.same({ why = "its register is not known: '?' comes before it, and its type cannot be read" }, places[3])
 		assert.is_nil(places.total)
 	end)
 end)

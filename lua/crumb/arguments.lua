@@ -9,6 +9,7 @@ local format <const> = lazy "crumb.arguments.format"
 local kernel <const> = lazy "crumb.arguments.kernel"
 local registers <const> = lazy "crumb.arguments.registers"
 local usdt <const> = lazy "crumb.arguments.usdt"
+local user <const> = lazy "crumb.arguments.user"
 
 local arguments = {}
 
@@ -19,15 +20,13 @@ local arguments = {}
 ---@field registers table<string, table> arg0 …, sp, ip, retval, and reg.NAME as "reg.NAME"
 ---@field registers_missing string? why there are none, and what works
 ---@field retval_type table? TYPE of what is returned, where that is known; its bits above are nobody's
+---@field file table? what keeps the types of a user function open
 ---@field kernel fun(): crumb.Btf?, string? the kernel's types
 
 local HOOKS <const> = {
 	syscall = "tracepoint", tp_btf = "rawtracepoint", profile = "perf", software = "perf", hardware = "perf",
 }
 
-local function of_function_in_file(_)
-	return { missing = "user functions have no named arguments: arg0 … arg5 work", registers = registers.FUNCTION }
-end
 
 local function of_perf_event()
 	return {
@@ -45,7 +44,8 @@ local SOURCES <const> = {
 	tracepoint = function(site) return format.of(site) end,
 	syscall = function(site) return format.of(site) end,
 	usdt = function(site) return usdt.of(site) end,
-	uprobe = of_function_in_file, uretprobe = of_function_in_file,
+	uprobe = function(site) return user.of(site) end,
+	uretprobe = function(site) return user.of(site) end,
 	profile = of_perf_event, software = of_perf_event, hardware = of_perf_event,
 }
 
@@ -60,7 +60,7 @@ function arguments.scope(site)
 		hook = HOOKS[site.kind] or site.kind,
 		args = found.args, args_missing = found.missing,
 		registers = found.registers, registers_missing = found.registers_missing,
-		retval_type = found.retval_type, kernel = function() return kernel.btf() end,
+		retval_type = found.retval_type, file = found.file, kernel = function() return kernel.btf() end,
 	}
 	if site.kind == "kprobe" and (site.offset or 0) ~= 0 then
 		scope.args, scope.args_missing = nil, INSIDE:format(site.offset)

@@ -2,7 +2,7 @@
 
 local kernel <const> = require "crumb.arguments.kernel"
 local tracepoint <const> = require "crumb.names.tracepoint"
-local types <const> = require "crumb.arguments.types"
+local types <const> = require "crumb.expression.types"
 
 local format = {}
 

@@ -2,8 +2,8 @@
 
 local core <const> = require "crumb.core"
 local abi <const> = require "crumb.arguments.abi"
+local named <const> = require "crumb.arguments.named"
 local registers <const> = require "crumb.arguments.registers"
-local types <const> = require "crumb.arguments.types"
 
 local kernel = {}
 
@@ -31,33 +31,6 @@ local function prototype(...)
 	return nil
 end
 
--- Integers as wide as they are declared: what stands above them in a register or word is nobody's.
-local function narrowed(load, type)
-	if not load.context or not type.size then return load end
-	return { context = load.context, width = type.size, signed = type.signed }
-end
-
--- The arguments that have a name, each at the place it has, or with the reason why it has none.
-local function named(parameters, places, load_of)
-	local list <const> = {}
-	for i, parameter in ipairs(parameters) do
-		local place <const> = places[i]
-		local load <const>, why <const> = place.word and load_of(place.word), place.why
-		if parameter.name ~= "" and load then
-			local type <const> = types.of(btf, parameter.id)
-			list[#list + 1] = { name = parameter.name, load = narrowed(load, type), type = type }
-		elseif parameter.name ~= "" then
-			list[#list + 1] = { name = parameter.name, load = { constant = 0 }, type = { kind = "unknown", why = why } }
-		end
-	end
-	return list
-end
-
-local function result_of(found)
-	local type <const> = found.returns.id ~= 0 and types.of(btf, found.returns.id)
-	return type and type.kind ~= "unknown" and type or nil
-end
-
 local function no_prototype(name, message)
 	if message then return ("%s: arg0 … arg5 work"):format(message) end
 	local original <const> = name:match "^([^.]+)%."
@@ -72,12 +45,12 @@ end
 local function of_function(name)
 	local found <const>, message <const> = prototype(name)
 	if not found then return { missing = no_prototype(name, message), registers = registers.FUNCTION } end
-	local places <const> = abi.places(btf, found.parameters)
-	local args <const> = named(found.parameters, places, function(word)
-		return word < registers.ARGUMENTS and { register = "ARG" .. word } or nil
-	end)
-	return { args = args, registers = registers.FUNCTION, retval_type = result_of(found) }
+	local places <const> = abi.places(btf, found, "c")
+	local args <const> = named.arguments(btf, found.parameters, places, function(word) return registers.word("c", word) end)
+	return { args = args, registers = registers.FUNCTION, retval_type = named.result(btf, found) }
 end
+
+local function of_word(word) return { context = word * 8, width = 8 } end
 
 -- Of fentry and fexit: a word each in the context, and after them what is returned.
 local function of_trampoline(name)
@@ -85,11 +58,10 @@ local function of_trampoline(name)
 	if not found then
 		return { missing = no_prototype(name, message), registers = registers.of_words(registers.ARGUMENTS) }
 	end
-	local places <const> = abi.places(btf, found.parameters, math.maxinteger)
-	local args <const> = named(found.parameters, places, function(word) return { context = word * 8, width = 8 } end)
-	local result <const> = result_of(found)
+	local places <const> = abi.places(btf, found, "c", math.maxinteger)
+	local args <const> = named.arguments(btf, found.parameters, places, of_word)
 	return {
-		args = args, retval_type = result,
+		args = args, retval_type = named.result(btf, found),
 		registers = registers.of_words(places.total or registers.ARGUMENTS, places.total),
 	}
 end
@@ -106,7 +78,7 @@ local function of_raw_tracepoint(name)
 	end
 	local parameters <const>, places <const> = table.move(found.parameters, 2, #found.parameters, 1, {}), {}
 	for i in ipairs(parameters) do places[i] = { word = i - 1 } end
-	local args <const> = named(parameters, places, function(word) return { context = word * 8, width = 8 } end)
+	local args <const> = named.arguments(btf, parameters, places, of_word)
 	local missing <const> = #args == 0 and #parameters > 0
 		and ("the kernel's BTF does not name the arguments of '%s': arg0 … arg%d work"):format(name, #parameters - 1) or nil
 	return { args = not missing and args or nil, missing = missing, registers = registers.of_words(#parameters) }

@@ -58,6 +58,42 @@ end
 --- Of a kprobe, a uprobe, their returns, and of usdt.
 registers.FUNCTION = of_function()
 
+-- The registers of Go's own convention, in their order.
+local GO <const> = {
+	x86_64 = { "ax", "bx", "cx", "di", "si", "r8", "r9", "r10", "r11" },
+	aarch64 = { "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15" },
+}
+
+-- The words of C's convention that the frame does not hold lie in these.
+local C_MORE <const> = { aarch64 = { [6] = "x6", [7] = "x7" } }
+
+--- The place of the word number N, from 0, that a function is passed by a convention.
+---@param convention string c, rust or go
+---@param word integer
+---@return table? LOAD
+function registers.word(convention, word)
+	if convention == "go" then
+		local name <const> = (GO[MACHINE] or {})[word + 1]
+		return name and { context = registers.offset(name), width = 8 }
+	end
+	if word < registers.ARGUMENTS then return { register = "ARG" .. word } end
+	local name <const> = (C_MORE[MACHINE] or {})[word]
+	return name and { context = registers.offset(name), width = 8 }
+end
+
+-- Of Go's functions, whose results lie in the registers of its arguments.
+local function of_go()
+	local loads <const> = {}
+	for name, load in pairs(registers.FUNCTION) do
+		if name ~= "retval" then loads[name] = load end
+	end
+	for number in ipairs(GO[MACHINE] or {}) do
+		loads["arg" .. number - 1] = registers.word("go", number - 1)
+	end
+	return loads
+end
+registers.GO = of_go()
+
 --- Of profile, software and hardware.
 registers.PERF_EVENT = of_perf_event()
 

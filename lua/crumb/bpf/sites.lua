@@ -17,6 +17,7 @@ local sites = {}
 ---@field address integer? of kernel functions, where the kernel shows it
 ---@field offset integer? kernel functions: bytes after the symbol; binaries: in the file
 ---@field path string? of a binary: its descriptor's path
+---@field identity string? of a binary: another one when the file is another
 ---@field key string two sites with one key are one place
 ---@field places crumb.Site[]? of usdt: where it lies, with offset, semaphore (or nil) and arguments
 ---@field semaphore integer? of a usdt's place: the offset in the file of what counts who listens
@@ -49,7 +50,7 @@ local function open(opened, target, given)
 	if not file then
 		local elf <const>, path <const>, errno <const> = binary.open(target, given)
 		if not elf then return nil, path, errno end
-		file = { elf = elf, path = path }
+		file = { elf = elf, path = path, identity = elf:identity() }
 		opened[target.path] = file
 	end
 	return file
@@ -63,7 +64,7 @@ local function of_binary(found, target, given, opened)
 	for _, place in ipairs(places) do
 		add(found, {
 			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names[1] and place.names,
-			offset = place.offset, file = file.path, path = file.elf:path(),
+			offset = place.offset, file = file.path, path = file.elf:path(), identity = file.identity,
 			key = ("%s:%d"):format(file.path, place.offset),
 		}, target)
 	end
@@ -78,7 +79,7 @@ local function of_usdt(found, target, given, opened)
 	local places <const>, message <const>, errno <const> = binary.usdt_places(target, file.elf)
 	if not places then return nil, message, errno end
 	local site <const> = {
-		symbol = target.provider .. ":" .. target.name, path = file.elf:path(), file = file.path,
+		symbol = target.provider .. ":" .. target.name, path = file.elf:path(), file = file.path, identity = file.identity,
 		provider = target.provider, name = target.name, key = target.text,
 	}
 	add(found, site, target)

@@ -315,6 +315,10 @@ function Elf:is_go() end
 ---@return string path of the open descriptor, for the kernel
 function Elf:path() end
 
+--- A string that no other file has, nor this one when it was written to.
+---@return string
+function Elf:identity() end
+
 ---@return string
 function Elf:machine() end
 
@@ -336,6 +340,23 @@ function Elf:usdt() end
 ---@return integer wrong notes that tell of places outside of the file's code and data
 ---@return integer? errno
 function Elf:usdt_probes(provider, name) end
+
+--- The debug information of an ELF file; its types as crumb.Btf tells of its own.
+---@class crumb.Dwarf: crumb.Handle
+local Dwarf = {}
+
+--- Of the function that begins at an offset in the file.
+--- Shape: { parameters = { { name, type, id }, ... }, returns = { type, id }, convention = "c"|"rust"|"go"?, changed? }
+---@param offset integer
+---@return table?
+---@return string?, integer?
+function Dwarf:prototype(offset) end
+
+--- Shape: as of Btf:type; of arrays the elements of all dimensions; `floating`: passed like a floating-point number;
+--- `by_reference`: never passed by value; `variants`: not all its members are always there
+---@param type integer|string an id, or "struct NAME" wherever it is defined
+---@return table?, string?, integer?
+function Dwarf:type(type) end
 
 --- Addresses -> names. Files are opened as the kernel has them mapped, in whatever container; no server is asked.
 ---@class crumb.Symbolizer: crumb.Handle
@@ -372,6 +393,9 @@ function core.btf(source) end
 --- The names in a folder.
 ---@return string[]?, string?, integer?
 function core.directory(path) end
+
+---@return crumb.Dwarf?, string?, integer? ENODATA: the file has no debug information
+function core.dwarf(path) end
 
 ---@return crumb.Elf?, string?, integer?
 function core.elf(path) end
