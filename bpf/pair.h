@@ -17,9 +17,10 @@ static __always_inline void refer(__u32 body, __s64 by)
 		__sync_fetch_and_add(pairs_of, by);
 }
 
-static __always_inline struct pair_key call_key(const struct frame *frame, __u32 owner)
+/* A call's owner is its site, so that the sites of one rule share a body. */
+static __always_inline struct pair_key call_key(const struct frame *frame)
 {
-	return (struct pair_key){ .owner = owner,
+	return (struct pair_key){ .owner = frame->site,
 				  .a = bpf_get_current_pid_tgid(),
 				  .b = frame->place };
 }
@@ -27,7 +28,7 @@ static __always_inline struct pair_key call_key(const struct frame *frame, __u32
 static __always_inline struct pair_key key_of(const struct frame *frame, const struct body *body)
 {
 	if (body->flags & BODY_CALL)
-		return call_key(frame, body->owner);
+		return call_key(frame);
 	return (struct pair_key){ .owner = body->owner,
 				  .a = slot(frame, body->key_slots[0]),
 				  .b = slot(frame, body->key_slots[1]) };
@@ -180,7 +181,7 @@ __noinline int close_pair(struct frame *frame, struct body *body)
 
 	if (!frame)
 		return 0;
-	key = body ? key_of(frame, body) : call_key(frame, frame->site);
+	key = body ? key_of(frame, body) : call_key(frame);
 	taken = take_pair(frame, &key);
 	if (!taken)
 		count(frame->site, OUTCOME(unmatched));

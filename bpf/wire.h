@@ -232,7 +232,7 @@ struct body {
 	__u32 limit; /* a second; 0: all */
 	__u32 ring; /* index in `rings` */
 	__u32 table; /* index in `small_tables` or `large_tables` */
-	__u32 owner; /* of pairs: a call's site, or a span's number */
+	__u32 owner; /* of the pairs of a span: its number, which is no other site's or span's */
 	__u32 partner; /* the body that decides at the pair's end */
 	__u8 open_start; /* the steps that decide whether a pair begins */
 	__u8 key_start; /* the steps that compute key_slots, of both ends of a span */

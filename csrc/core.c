@@ -54,6 +54,7 @@ static const luaL_Reg functions[] = {
 	{ "nearest", l_nearest },
 	{ "now", l_now },
 	{ "object", l_object_open },
+	{ "pid_namespace", l_pid_namespace },
 	{ "pinned_link", l_link_open_pin },
 	{ "pinned_map", l_map_open_pin },
 	{ "probe", l_probe },

@@ -87,24 +87,33 @@ int l_map_create(lua_State *L)
 	return create(L, map, name, &options);
 }
 
-/* Takes what the table at `arg` says of a new inner map. */
-static void check_inner(lua_State *L, int arg, struct map_shape *shape)
+/* Takes what the table at `arg` says of a new inner map; whether its elements are raw bytes. */
+static bool check_inner(lua_State *L, int arg, struct map_shape *shape)
 {
+	bool raw;
+
 	luaL_checktype(L, arg, LUA_TTABLE);
-	for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1))
-		if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "max_entries"))
-			luaL_argerror(L, arg, "an inner map's only option is max_entries");
+	for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
+		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+
+		if (strcmp(name, "max_entries") && strcmp(name, "raw"))
+			luaL_argerror(L, arg, "an inner map's options are max_entries and raw");
+	}
 	if (lua_getfield(L, arg, "max_entries") != LUA_TNIL) {
 		shape->max_entries = check_u32_field(L, arg, "max_entries");
 		if (shape->type == BPF_MAP_TYPE_RINGBUF)
 			shape->max_entries = ring_size(shape->max_entries);
 	}
-	lua_pop(L, 1);
+	lua_getfield(L, arg, "raw");
+	raw = lua_toboolean(L, -1);
+	lua_pop(L, 2);
+	return raw;
 }
 
 /*
- * map:create_inner([{ max_entries = n }]) -> Map: a new map of the kind that this map of maps
- * declares for its inner ones.  The kernel takes other sizes than the declared one, but of arrays.
+ * map:create_inner([{ max_entries = n, raw = boolean }]) -> Map: a new map of the kind that this
+ * map of maps declares for its inner ones.  The kernel takes other sizes than the declared one, but
+ * of arrays.  raw: keys and values are bytes, whatever their types.
  */
 static int l_map_create_inner(lua_State *L)
 {
@@ -112,11 +121,11 @@ static int l_map_create_inner(lua_State *L)
 	struct map *outer = handle_check(L, 1, MAP), *map;
 	struct map_shape shape = outer->inner;
 	struct object *object;
+	bool raw;
 
 	if (!outer->inner.type)
 		return luaL_error(L, "map %s declares no inner map", map_name(L, 1));
-	if (!lua_isnoneornil(L, 2))
-		check_inner(L, 2, &shape);
+	raw = !lua_isnoneornil(L, 2) && check_inner(L, 2, &shape);
 	map = map_new(L, 0);
 	map_keep_types(L, map, 1);
 	map->shape = shape;
@@ -129,6 +138,10 @@ static int l_map_create_inner(lua_State *L)
 		options.btf_fd = (__u32)bpf_object__btf_fd(object->bpf);
 		options.btf_key_type_id = map->shape.key_type;
 		options.btf_value_type_id = map->shape.value_type;
+	}
+	if (raw) {
+		map->shape.key_type = map->shape.value_type = 0;
+		map->btf = NULL;
 	}
 	return create(L, map, "inner", &options);
 }

@@ -194,19 +194,22 @@ static bool pending(struct ring *ring, bool *busy)
 	return false;
 }
 
-/* ring:wait(nanoseconds) -> true: there may be records | false: not in that time | nil: a signal came */
+/*
+ * ring:wait(nanoseconds [, rung]) -> true: there may be records | false: not in that time | nil: a signal came
+ * rung: only a program that wakes the reader ends it, not what waits already.
+ */
 static int l_ring_wait(lua_State *L)
 {
 	struct ring *ring = handle_check(L, 1, RING);
 	int64_t left = luaL_checkinteger(L, 2);
+	bool rung = lua_toboolean(L, 3), busy = false;
 	struct pollfd epoll = { .fd = ring->epoll, .events = POLLIN };
 	struct timespec limit;
-	bool busy = false;
 	int ready;
 
 	/* Who asks to be woken stores that first: the program must see it, or its record be seen here. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (pending(ring, &busy)) {
+	if (!rung && pending(ring, &busy)) {
 		lua_pushboolean(L, 1);
 		return 1;
 	}
@@ -256,11 +259,48 @@ static int l_ring_stats(lua_State *L)
 	return 1;
 }
 
+/* ring:mark() -> where what has been written by now ends, for ring:passed */
+static int l_ring_mark(lua_State *L)
+{
+	struct ring *ring = handle_check(L, 1, RING);
+	luaL_Buffer buffer;
+
+	luaL_buffinit(L, &buffer);
+	for (size_t i = 0; i < ring->count; i++) {
+		unsigned long end = __atomic_load_n(ring->sources[i].producer, __ATOMIC_ACQUIRE);
+
+		luaL_addlstring(&buffer, (const char *)&end, sizeof(end));
+		handle_check(L, 1, RING);
+	}
+	luaL_pushresult(&buffer);
+	return 1;
+}
+
+/* ring:passed(mark) -> whether all that had been written then has been read */
+static int l_ring_passed(lua_State *L)
+{
+	struct ring *ring = handle_check(L, 1, RING);
+	unsigned long end;
+	bool passed = true;
+	size_t length;
+	const char *mark = luaL_checklstring(L, 2, &length);
+
+	luaL_argcheck(L, length <= ring->count * sizeof(end), 2, "a mark of another ring");
+	for (size_t i = 0; i < length / sizeof(end); i++) {
+		memcpy(&end, mark + i * sizeof(end), sizeof(end));
+		passed = passed && (long)(*ring->sources[i].consumer - end) >= 0;
+	}
+	lua_pushboolean(L, passed);
+	return 1;
+}
+
 void ring_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "add_map", l_ring_add_map },
 		{ "fd", l_ring_fd },
+		{ "mark", l_ring_mark },
+		{ "passed", l_ring_passed },
 		{ "reader", l_ring_reader },
 		{ "stats", l_ring_stats },
 		{ "trail", l_ring_trail },

@@ -146,8 +146,8 @@ describe("an inner map", function()
 	it("has no other option", function()
 		local object <close> = assert(open():load())
 		local outer <const> = object.maps.outer
-		assert.error_matches(function() outer:create_inner { entries = 1 } end, "only option is max_entries")
-		assert.error_matches(function() outer:create_inner { 1 } end, "only option is max_entries")
+		assert.error_matches(function() outer:create_inner { entries = 1 } end, "options are max_entries and raw")
+		assert.error_matches(function() outer:create_inner { 1 } end, "options are max_entries and raw")
 		assert.error_matches(function() outer:create_inner { max_entries = 1 << 32 } end, "max_entries: expected")
 		assert.error_matches(function() outer:create_inner(3) end, "table expected")
 		local done <const>, message <const>, errno <const> = outer:create_inner { max_entries = 0 }

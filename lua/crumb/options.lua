@@ -46,20 +46,36 @@ function options.check(what, given, known)
 	return given
 end
 
+local function call_at(level, what, call, ...)
+	local results <const> = table.pack(pcall(call, ...))
+	if results[1] then return table.unpack(results, 2, results.n) end
+	local message = results[2]
+	-- What the script's own functions raised travels in a box.
+	if type(message) == "table" and message.raised ~= nil then error(message.raised, 0) end
+	if type(message) ~= "string" then error(message, 0) end
+	message = message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", "")
+	message = message:match "^bad argument #%-?%d+ to '.-' %((.*)%)$"
+		or message:match "^calling '.-' on bad self %((.*)%)$" or message
+	error(message:find(what, 1, true) == 1 and message or ("%s: %s"):format(what, message), level)
+end
+
 --- Calls a function for a person: what it raises names what they called, at their line.
 --- Errors: raises at the caller's caller.
 ---@param what string what they called, such as "object:ring"
 ---@param call function
 ---@return ...
 function options.call(what, call, ...)
-	local results <const> = table.pack(pcall(call, ...))
-	if results[1] then return table.unpack(results, 2, results.n) end
-	local message = results[2]
-	if type(message) ~= "string" then error(message, 0) end
-	message = message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", "")
-	message = message:match "^bad argument #%-?%d+ to '.-' %((.*)%)$"
-		or message:match "^calling '.-' on bad self %((.*)%)$" or message
-	error(message:find(what, 1, true) == 1 and message or ("%s: %s"):format(what, message), 3)
+	local results <const> = table.pack(call_at(4, what, call, ...))
+	return table.unpack(results, 1, results.n)
+end
+
+--- The same for `return options.finish(…)`: such a call leaves no frame of its caller's.
+---@param what string
+---@param call function
+---@return ...
+function options.finish(what, call, ...)
+	local results <const> = table.pack(call_at(3, what, call, ...))
+	return table.unpack(results, 1, results.n)
 end
 
 --- Seconds as nanoseconds.

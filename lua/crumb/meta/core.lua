@@ -118,7 +118,7 @@ function Map:delete_batch(keys) end
 
 --- A new map of the kind that this map of maps declares for its inner ones.
 --- The kernel takes any `max_entries`, but of arrays; of ringbufs it is rounded up to a power of two of pages.
----@param options { max_entries: integer? }?
+---@param options { max_entries: integer?, raw: boolean? }? raw: keys and values are bytes, whatever their types
 ---@return crumb.Map?, string?, integer?
 function Map:create_inner(options) end
 
@@ -181,6 +181,15 @@ function Ring:add_map(map, type_name) end
 ---@return integer fd an epoll descriptor, readable when records wait
 function Ring:fd() end
 
+--- Where what has been written by now ends, for `passed`.
+---@return string mark
+function Ring:mark() end
+
+--- Whether all that had been written then has been read.
+---@param mark string
+---@return boolean
+function Ring:passed(mark) end
+
 --- See csrc/reader.c.
 ---@param fields string[]? nil: tables
 ---@param pause fun(delivered: integer): boolean asked when no record waits: true, look again
@@ -206,8 +215,9 @@ function Ring:stats() end
 function Ring:trail(options) end
 
 ---@param nanoseconds integer
+---@param rung boolean? only a program that wakes the reader ends it, not what waits already
 ---@return boolean? ready nil: a signal came
-function Ring:wait(nanoseconds) end
+function Ring:wait(nanoseconds, rung) end
 
 --- A mmapable array as memory, elements from 0. It keeps the memory: its map may close before it.
 ---@class crumb.Window: crumb.Handle
@@ -451,6 +461,11 @@ function core.nearest(name, list) end
 --- Units: nanoseconds of CLOCK_MONOTONIC
 ---@return integer
 function core.now() end
+
+--- This process's PID namespace, for bpf_get_ns_current_pid_tgid; 0, 0 when it is the first one.
+---@return integer device
+---@return integer inode
+function core.pid_namespace() end
 
 ---@param name string an identifier
 ---@param path string? what errors call it

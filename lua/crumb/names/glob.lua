@@ -30,21 +30,24 @@ local function set(text)
 	return (negated ~= "" and "[^" or "[") .. escape(spelt) .. "]"
 end
 
--- The Lua pattern and the length of a piece without stars; an unclosed "[" is itself.
+--- The part of a glob at a place: the Lua pattern of the one character it takes, or "*"; an unclosed "[" is itself.
+---@param text string
+---@param at integer
+---@return string part
+---@return integer after where the next one begins
+function glob.part(text, at)
+	local char <const> = text:sub(at, at)
+	local close <const> = char == "[" and text:find("]", text:find("^[!^]", at + 1) and at + 3 or at + 2, true)
+	if close then return set(text:sub(at + 1, close - 1)), close + 1 end
+	if char == "*" then return char, at + 1 end
+	return char == "?" and "." or escape(char), at + 1
+end
+
+-- The Lua pattern and the length of a piece without stars.
 local function piece(text)
-	local out <const>, length, at = {}, 0, 1
-	while at <= #text do
-		local char <const> = text:sub(at, at)
-		local close <const> = char == "[" and text:find("]", text:find("^[!^]", at + 1) and at + 3 or at + 2, true)
-		if close then
-			out[#out + 1] = set(text:sub(at + 1, close - 1))
-			at = close
-		else
-			out[#out + 1] = char == "?" and "." or escape(char)
-		end
-		length, at = length + 1, at + 1
-	end
-	return { pattern = table.concat(out), length = length }
+	local out <const>, at = {}, 1
+	while at <= #text do out[#out + 1], at = glob.part(text, at) end
+	return { pattern = table.concat(out), length = #out }
 end
 
 --- Makes the test for a pattern.

@@ -1,0 +1,106 @@
+--- attachment: what attaches a probe or a span: sites with their numbers, by the engine's programs, as few links as can be.
+
+require "crumb.bpf.link"
+
+local core <const> = require "crumb.core"
+local links <const> = require "crumb.bpf.links"
+local programs <const> = require "crumb.engine.programs"
+
+---@class crumb.Attachment
+---@field engine crumb.Engine
+---@field links crumb.Link[]
+---@field taken { copy: table, site: crumb.Site }[]
+---@field ways table<string, { sites: integer, links: integer }> by mechanism
+local Attachment = {}
+Attachment.__index = Attachment
+
+local FILTERED <const> = { uprobe = true, uretprobe = true, profile = true, software = true, hardware = true }
+
+-- Whether the kernel itself can leave other processes out. A uprobe.multi link means one thread until 6.10.
+local function filters(site, multi)
+	if not FILTERED[site.hook or site.kind] then return false end
+	if not multi then return true end
+	local _ <const>, release <const> = core.versions()
+	local major <const>, minor <const> = release:match "^(%d+)%.(%d+)"
+	return tonumber(major) * 1000 + tonumber(minor) >= 6010
+end
+
+-- The sites by the loaded copy that serves them.
+local function groups_of(self, sites, bits)
+	local groups <const>, by_copy <const> = {}, {}
+	for i, site in ipairs(sites) do
+		local name <const>, mechanism <const> = programs.serving(site)
+		local copy <const>, message <const>, errno <const> = self.engine.programs:take(site, name)
+		if not copy then return nil, message, errno end
+		self.taken[#self.taken + 1] = { copy = copy, site = site }
+		local group = by_copy[copy]
+		if not group then
+			group = { copy = copy, sites = {}, bits = {}, mechanism = mechanism }
+			by_copy[copy] = group
+			groups[#groups + 1] = group
+		end
+		group.sites[#group.sites + 1], group.bits[#group.bits + 1] = site, bits[i]
+	end
+	return groups
+end
+
+--- Attaches sites, each with the integer that the engine is to get there.
+--- Errors: nil, message, errno; what is attached by then goes with `close`.
+---@param sites crumb.Site[]
+---@param bits integer[]
+---@param pid integer? only this process, where the kernel can tell
+---@param skipped crumb.Site[]? collects the sites that the kernel refuses; nil: the first is an error
+---@return true?, string?, integer?
+function Attachment:add(sites, bits, pid, skipped)
+	local groups <const>, message <const>, errno <const> = groups_of(self, sites, bits)
+	if not groups then return nil, message, errno end
+	for _, group in ipairs(groups) do
+		local program <const>, first <const> = group.copy.program, group.sites[1]
+		local link <const> = program:link()
+		self.links[#self.links + 1] = link
+		local of <const> = pid and filters(first, program.attach_type ~= nil) and pid or nil
+		local done <const>, why <const>, number <const> = links.attach(link, program, group.sites, group.bits, of, skipped)
+		if not done then return nil, why, number end
+		local way <const> = self.ways[group.mechanism] or { sites = 0, links = 0 }
+		self.ways[group.mechanism] = way
+		way.sites, way.links = way.sites + #group.sites, way.links + #link
+	end
+	return true
+end
+
+local function plural(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
+
+--- How it is attached: "uprobe.multi: 3 sites, 1 kernel link".
+---@return string
+function Attachment:mechanism()
+	local parts <const> = {}
+	for name, way in pairs(self.ways) do
+		parts[#parts + 1] = ("%s: %s, %s"):format(name, plural(way.sites, "site"), plural(way.links, "kernel link"))
+	end
+	table.sort(parts)
+	return table.concat(parts, "; ")
+end
+
+--- Times that the kernel itself did not run the program; shared by all that have such a link.
+---@return integer? missed nil: this kernel does not tell
+function Attachment:missed()
+	local sum
+	for _, link in ipairs(self.links) do
+		for part = 1, #link do
+			local info <const> = link:info(part)
+			if info and info.missed then sum = (sum or 0) + info.missed end
+		end
+	end
+	return sum
+end
+
+--- Detaches.
+function Attachment:close()
+	for _, link in ipairs(self.links) do link:close() end
+	for _, one in ipairs(self.taken) do programs.release(one.copy, one.site) end
+	self.links, self.taken = {}, {}
+end
+
+---@param engine crumb.Engine
+---@return crumb.Attachment
+return function(engine) return setmetatable({ engine = engine, links = {}, taken = {}, ways = {} }, Attachment) end

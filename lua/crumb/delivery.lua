@@ -1,0 +1,289 @@
+--- delivery: from the ring to whom the events are for: when to wait, when to stop, who gets what.
+--
+-- The reader is pulled (csrc/trail.c): handlers run between two records, so they may raise, yield, poll, or close
+-- whatever they like.
+
+local core <const> = require "crumb.core"
+local options <const> = require "crumb.options"
+
+local CHECK_EVERY <const> = 8 -- events between two looks at the clock
+local SLICE <const> = 50000000 -- ns between two looks at a process
+
+---@class crumb.Delivery
+---@field engine crumb.Engine
+---@field sites table<integer, table> number -> the metatable of its events: { inbox, __index = { cookie =, … } }
+---@field inboxes table<crumb.Inbox, true>
+---@field timers table<table, true> { period =, due =, call = }
+---@field max_delay integer ns
+---@field routed integer events that came as tables
+---@field direct integer events that a loop got as positional values
+---@field reader crumb.Inbox? whose the events are that are got so
+local Delivery = {}
+Delivery.__index = Delivery
+
+---@class crumb.Loop one that takes events
+---@field wanted crumb.Inbox|true|nil whose events it returns: one's, all that no handler takes, none
+---@field deadline integer ns of core.now(); math.maxinteger: none
+---@field idle integer? ns
+---@field process crumb.Process? ends it with its own end
+---@field count integer events that it returned
+---@field why string? it ended: "duration", "idle", "closed", "interrupted" or "exit"
+
+-- Counts what was read as positional values since the last time.
+function Delivery:settle()
+	if self.engine.ring:closed() then return end
+	local fresh <const> = self.engine.ring:stats().delivered - self.routed - self.direct
+	if self.reader then self.reader.delivered = self.reader.delivered + fresh end
+	self.direct = self.direct + fresh
+end
+
+-- Calls what is due. Who was late is called once, and then at its next time.
+function Delivery:fire(now)
+	local due <const> = {}
+	for timer in pairs(self.timers) do
+		if now >= timer.due then due[#due + 1] = timer end
+	end
+	table.sort(due, function(a, b) return a.due < b.due end)
+	for _, timer in ipairs(due) do
+		if self.timers[timer] then
+			timer.due = timer.due + timer.period * ((now - timer.due) // timer.period + 1)
+			timer.call()
+		end
+	end
+	return #due > 0
+end
+
+local function next_due(self)
+	local due = math.maxinteger
+	for timer in pairs(self.timers) do due = math.min(due, timer.due) end
+	return due
+end
+
+-- Whether a loop is over, and why. `own` is how many events it has got.
+local function ended(self, loop, now, own)
+	if loop.why then return true end
+	if own ~= loop.own then loop.own, loop.quiet_since = own, now end
+	if self.engine.ring:closed() or loop.wanted and loop.wanted ~= true and loop.wanted.closed then
+		loop.why = "closed"
+	elseif core.interrupted() then
+		loop.why = "interrupted"
+	elseif loop.process and not loop.process:running() then
+		loop.why = "exit"
+	elseif now >= loop.deadline then
+		loop.why = "duration"
+	elseif loop.idle and now >= loop.quiet_since + loop.idle then
+		loop.why = "idle"
+	end
+	return loop.why ~= nil
+end
+
+-- What a reader does when no record waits. After records it rests for max_delay, so that they come in batches; the bell
+-- is then for a ring that fills up. After such a rest without any it arms the bell, and sleeps until it rings.
+local function pause(self, loop)
+	local ring <const> = self.engine.ring
+	return function(delivered)
+		local now <const> = core.now()
+		if loop.direct then self:settle() end
+		if ended(self, loop, now, loop.direct and self.direct or loop.count) or loop.snapshot then return false end
+		if self:fire(now) then return true end
+		self.engine.reclaim:passed()
+		local limit = math.min(loop.deadline, loop.idle and loop.quiet_since + loop.idle or math.maxinteger, next_due(self))
+		if loop.process then limit = math.min(limit, now + SLICE) end
+		local busy <const> = delivered ~= loop.seen
+		loop.seen = delivered
+		self.engine:set_bell(busy and "NEARLY_FULL" or "NOW")
+		ring:wait(math.min(limit - now, busy and self.max_delay or math.maxinteger), busy)
+		return true
+	end
+end
+
+-- Gives an event to its handler, or to the loop that wants it (and returns it), or lets it wait.
+local function route(self, event, loop)
+	local inbox <const> = getmetatable(event)[1]
+	if inbox.closed then
+		inbox.dropped = inbox.dropped + 1
+		return nil
+	end
+	local handler <const> = inbox:handler_of(event)
+	if handler then
+		inbox.delivered, self.handled = inbox.delivered + 1, self.handled + 1
+		handler(event)
+		return nil
+	end
+	if loop.wanted == true or loop.wanted == inbox then
+		inbox.delivered, loop.count = inbox.delivered + 1, loop.count + 1
+		return event
+	end
+	inbox:push(event)
+end
+
+-- The oldest event that waits, and that the loop wants, or has got a handler meanwhile.
+local function queued(self, loop)
+	local oldest, from
+	for inbox in pairs(self.inboxes) do
+		local event <const> = inbox:peek()
+		if event and (loop.wanted == true or loop.wanted == inbox or inbox:handler_of(event))
+			and (not oldest or event.time < oldest.time) then
+			oldest, from = event, inbox
+		end
+	end
+	return from and from:pop()
+end
+
+-- The next event for the loop; nil: it is over.
+local function next_event(self, loop)
+	while true do
+		local event = queued(self, loop)
+		if not event then
+			event = loop.trail()
+			if not event then
+				ended(self, loop, core.now(), loop.count)
+				return nil
+			end
+			self.routed, loop.until_check = self.routed + 1, loop.until_check - 1
+		end
+		event = route(self, event, loop)
+		if loop.until_check <= 0 then
+			local now <const> = core.now()
+			loop.until_check = CHECK_EVERY
+			if not event and ended(self, loop, now, loop.count) then return nil end
+			self:fire(now)
+		end
+		if event then return event end
+	end
+end
+
+local function new_loop(self, what, wanted, given)
+	if self.engine.ring:closed() then error(what .. ": the trace is closed", 0) end
+	local now <const> = core.now()
+	local duration <const> = options.duration(what .. ": duration", given.duration)
+	return {
+		wanted = wanted, deadline = duration and now + duration or math.maxinteger,
+		idle = options.duration(what .. ": idle", given.idle), quiet_since = now, process = given.process,
+		count = 0, own = 0, until_check = CHECK_EVERY, seen = self.engine.ring:stats().delivered,
+	}
+end
+
+local function trail_of(self, loop, given)
+	given.layouts, given.sites, given.pause = self.engine.layouts, self.sites, pause(self, loop)
+	given.deadline = loop.deadline < math.maxinteger and loop.deadline or nil
+	loop.trail = self.engine.ring:trail(given)
+	return loop.trail
+end
+
+local Closing <const> = {}
+
+-- A loop is over: the reader before goes on, and who waits for the descriptor is woken by the next record.
+function Closing:__close()
+	if self.delivery then
+		self.delivery:settle()
+		self.delivery.reader = self.before
+		if not self.delivery.engine.ring:closed() then self.delivery.engine:set_bell "NOW" end
+	end
+	self.interrupt:close()
+end
+
+local function closing(self)
+	local before <const> = self.reader
+	self:settle()
+	return setmetatable({ delivery = self, before = before, interrupt = assert(core.interrupt()) }, Closing)
+end
+
+--- Iterates over events as tables: for a generic `for`.
+---@param what string what the person called
+---@param wanted crumb.Inbox|true
+---@param given { idle: number?, duration: number? }
+function Delivery:events(what, wanted, given)
+	options.check(what, given, { idle = "number", duration = "number" })
+	local loop <const> = new_loop(self, what, wanted, given)
+	trail_of(self, loop, {})
+	return function() return next_event(self, loop) end, nil, nil, closing(self)
+end
+
+local function values_of(event, fields)
+	local values <const> = {}
+	for i, name in ipairs(fields) do
+		local value <const> = event[name]
+		values[i] = value == nil and false or value
+	end
+	return table.unpack(values, 1, #fields)
+end
+
+--- Iterates over one probe's events as positional values: for a generic `for`.
+---@param what string
+---@param inbox crumb.Inbox
+---@param fields string[]
+---@param given { idle: number?, duration: number? }
+function Delivery:each(what, inbox, fields, given)
+	options.check(what, given, { idle = "number", duration = "number" })
+	local loop <const> = new_loop(self, what, inbox, given)
+	if inbox.handler then -- some of the cookies' events are not ours
+		trail_of(self, loop, {})
+		return function()
+			local event <const> = next_event(self, loop)
+			if event then return values_of(event, fields) end
+		end, nil, nil, closing(self)
+	end
+	loop.direct, loop.own = true, self.direct
+	local function other(event)
+		self.routed = self.routed + 1
+		route(self, event, loop)
+	end
+	local next_values <const> = trail_of(self, loop, { fields = fields, owner = inbox, other = other })
+	local guard <const> = closing(self)
+	self.reader = inbox
+	if inbox:waiting() == 0 then return next_values, nil, nil, guard end
+	return function()
+		local event <const> = inbox:pop()
+		if not event then return next_values() end
+		inbox.delivered = inbox.delivered + 1
+		return values_of(event, fields)
+	end, nil, nil, guard
+end
+
+--- Delivers events to their handlers: those there are, and those that come within a time.
+---@param what string
+---@param timeout number seconds
+---@return integer handled
+function Delivery:poll(what, timeout)
+	local loop <const>, before <const> = new_loop(self, what, nil, { duration = timeout > 0 and timeout or nil }), self.handled
+	loop.snapshot = timeout == 0
+	-- Armed first: what the snapshot has not, wakes who waits for the descriptor.
+	self.engine:set_bell "NOW"
+	trail_of(self, loop, { snapshot = loop.snapshot })
+	self:fire(core.now())
+	next_event(self, loop)
+	if not self.engine.ring:closed() then self.engine:set_bell "NOW" end
+	return self.handled - before
+end
+
+--- Delivers events until something ends it; those without a handler go to `show`.
+---@param what string
+---@param given { duration: number?, process: crumb.Process? }
+---@param show fun(event: crumb.Event)
+---@return string why
+function Delivery:run(what, given, show)
+	local loop <const> = new_loop(self, what, true, given)
+	trail_of(self, loop, {})
+	local _ <close> = closing(self)
+	for event in next_event, self, loop do show(event) end
+	return loop.why
+end
+
+--- How long an event loop may sleep: until something is due, or not at all while records wait.
+---@return number seconds
+function Delivery:timeout()
+	if self.engine.ring:closed() then return 0 end
+	self.engine:set_bell "NOW"
+	if self.engine.ring:wait(0) then return 0 end
+	return math.min(math.max(next_due(self) - core.now(), 0) / 1e9, 3600)
+end
+
+---@param engine crumb.Engine
+---@param max_delay integer ns
+---@return crumb.Delivery
+return function(engine, max_delay)
+	return setmetatable({
+		engine = engine, sites = {}, inboxes = {}, timers = {}, max_delay = max_delay, routed = 0, direct = 0, handled = 0,
+	}, Delivery)
+end

@@ -1,0 +1,40 @@
+--- pairs: what has begun and not ended, as the engine keeps it.
+
+local core <const> = require "crumb.core"
+
+local pairs_of = {}
+
+--- Iterates over the pairs: the key { owner, a, b }, and the pair { time, site, body, args }.
+---@param engine crumb.Engine
+---@return fun(): table?, table?
+function pairs_of.each(engine)
+	local map <const> = engine.inner.pairs
+	if not map then return function() return nil end end
+	return map:each()
+end
+
+--- Takes out the pairs that never will end: they count as abandoned where they began.
+---@param engine crumb.Engine
+---@param gone fun(key: table, pair: table): boolean
+function pairs_of.sweep(engine, gone)
+	for key, pair in pairs_of.each(engine) do
+		-- Whose attempt to delete it succeeds, has it.
+		if gone(key, pair) and engine.inner.pairs:delete(key) then
+			engine:count(pair.site, "abandoned", 1)
+			engine.references:add(pair.body, 0, -1)
+		end
+	end
+end
+
+--- Whether the thread of a call is there no more.
+---@param key table
+---@return boolean
+function pairs_of.thread_gone(key)
+	-- A namespace numbers other threads than the kernel does.
+	if core.pid_namespace() ~= 0 then return false end
+	local thread <const> = key.a & 0xffffffff
+	local file <close> = io.open(("/proc/%d/stat"):format(thread))
+	return file == nil
+end
+
+return pairs_of

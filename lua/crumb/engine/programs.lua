@@ -1,0 +1,112 @@
+--- programs: which of the engine's programs serves a site, each loaded when it is first wanted.
+--
+-- Each is loaded from a further copy of the engine's object, which shares the first one's maps. A tracepoint takes a
+-- program once, and a fentry program is loaded for one function: who finds a copy taken gets another.
+
+local core <const> = require "crumb.core"
+local lazy <const> = require "crumb.lazy"
+local members <const> = require "crumb.bpf.object"
+
+local features <const> = lazy "crumb.bpf.features"
+
+local Programs = {}
+Programs.__index = Programs
+
+-- By the kind of a site: the program, and the multi hook that is better where the kernel has it, with its program.
+local PROGRAMS <const> = {
+	kprobe = { "on_probe", "kprobe.multi", "on_kprobe_multi" },
+	uprobe = { "on_probe", "uprobe.multi", "on_uprobe_multi" },
+	tracepoint = { "on_tracepoint" }, rawtracepoint = { "on_raw_tp" },
+	fentry = { "on_fentry" }, fexit = { "on_fexit" },
+	profile = { "on_perf_event" }, software = { "on_perf_event" }, hardware = { "on_perf_event" },
+}
+PROGRAMS.kretprobe, PROGRAMS.uretprobe = PROGRAMS.kprobe, PROGRAMS.uprobe
+
+-- Of these, what a copy's program may be attached to only once.
+local ONCE <const> = { tracepoint = true, fentry = true, fexit = true }
+
+--- The program for a site.
+---@param site crumb.Site
+---@return string name
+---@return string mechanism "uprobe.multi", or the hook and why it is not the multi one
+function Programs.serving(site)
+	local hook <const> = site.hook or site.kind
+	local row <const> = PROGRAMS[hook]
+	if not row[2] then return row[1], hook end
+	if site.semaphore then return row[1], hook .. " (its semaphore takes a link of its own)" end
+	if hook == "kprobe" and (site.offset or 0) ~= 0 then return row[1], hook .. " (kprobe.multi takes no offset)" end
+	local multi <const> = features.hook(row[2])
+	if multi.available then return row[3], row[2] end
+	return row[1], ("%s (%s)"):format(hook, multi.why)
+end
+
+local function open_copy(self, name, target)
+	local object <const>, message <const>, errno <const> = core.object(self.bytes, "crumb", "the engine")
+	if not object then return nil, message, errno end
+	members(object)
+	for other, program in pairs(object.programs) do program:set_autoload(other == name) end
+	local program <const> = object.programs[name]
+	if target then
+		local chosen <const>, why <const>, number <const> = program:set_attach_target(target)
+		if not chosen then
+			object:close()
+			return nil, why, number
+		end
+	end
+	for map_name, map in pairs(object.maps) do
+		local shared <const>, why <const>, number <const> = map:share(self.maps[map_name])
+		if not shared then
+			object:close()
+			return nil, why, number
+		end
+	end
+	local loaded <const>, why <const>, number <const> = object:load()
+	if not loaded then
+		object:close()
+		return nil, ("load the engine's %s: %s"):format(name, why), number
+	end
+	return { object = object, program = program, target = target, taken = {} }
+end
+
+--- A loaded program that can be attached to the site; until `release` nobody else gets it for that.
+--- Errors: nil, message, errno.
+---@param site crumb.Site
+---@param name string? nil: what serves the site
+---@return { program: crumb.Program }? copy
+---@return string?, integer?
+function Programs:take(site, name)
+	name = name or Programs.serving(site)
+	local hook <const> = site.hook or site.kind
+	local target <const> = (hook == "fentry" or hook == "fexit") and site.name or nil
+	local place <const> = ONCE[hook] and site.key or nil
+	local copies <const> = self.copies[name] or {}
+	self.copies[name] = copies
+	for _, copy in ipairs(copies) do
+		if copy.target == target and not (place and copy.taken[place]) then
+			if place then copy.taken[place] = true end
+			return copy
+		end
+	end
+	local copy <const>, message <const>, errno <const> = open_copy(self, name, target)
+	if not copy then return nil, message, errno end
+	if place then copy.taken[place] = true end
+	copies[#copies + 1] = copy
+	return copy
+end
+
+--- What was attached to the site by this copy is detached.
+---@param site crumb.Site
+function Programs.release(copy, site) copy.taken[site.key] = nil end
+
+function Programs:close()
+	for _, copies in pairs(self.copies) do
+		for _, copy in ipairs(copies) do copy.object:close() end
+	end
+	self.copies = {}
+end
+
+---@param bytes string the engine's object
+---@param maps table<string, crumb.Map> the first copy's
+function Programs.new(bytes, maps) return setmetatable({ bytes = bytes, maps = maps, copies = {} }, Programs) end
+
+return Programs

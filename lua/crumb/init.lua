@@ -1,0 +1,29 @@
+--- crumb: tracing by questions: targets, cookies, rules that the kernel decides and that change while they run.
+--
+-- doc/crumb.md is the manual. Who has BPF programs of their own finds the layer below in crumb.bpf.
+
+local lazy <const> = require "crumb.lazy"
+local trace <const> = require "crumb.trace"
+
+-- A module that is one function, read when it is first called.
+local function deferred(name, member)
+	return function(...)
+		local module <const> = require(name)
+		return (member and module[member] or module)(...)
+	end
+end
+
+return {
+	--- Opens a trace; see crumb.trace.
+	trace = trace.open,
+	--- Writes anything as text for a terminal; see crumb.show.
+	show = deferred("crumb.show", "write"),
+	--- The wall's time of an event's; see crumb.date.
+	date = deferred "crumb.date",
+	--- The name of an errno, and what it says; see crumb.errno.
+	errno = deferred "crumb.errno",
+	--- The name of a signal; see crumb.signal.
+	signal = deferred "crumb.signal",
+	--- Integers seen without a sign; see crumb.u64.
+	u64 = lazy "crumb.u64",
+}

@@ -1,0 +1,246 @@
+--- live: a rule at its sites: compiled for each class of them, published, and exchanged while programs run.
+
+local arguments <const> = require "crumb.arguments"
+local event <const> = require "crumb.event"
+local expression <const> = require "crumb.expression"
+
+local live = {}
+
+local EINVAL <const> = 22
+
+---@class crumb.Place a site with a number, a cookie, and, as long as it is enabled, a body
+---@field site crumb.Site
+---@field number integer
+---@field cookie integer
+---@field scope crumb.Scope what expressions may speak of there
+---@field class string the same of places whose scopes are the same
+---@field body crumb.Body?
+
+---@class crumb.Live
+---@field engine crumb.Engine
+---@field places crumb.Place[]
+---@field rule crumb.Rule? what is published
+---@field columns crumb.Columns? of its rows
+---@field table crumb.Table?
+---@field cells table[]? of its events
+local Live = {}
+Live.__index = Live
+
+--- A place without a body.
+---@param site crumb.Site
+---@param number integer
+---@param bits integer its cookie
+---@param pair string? "call", "from" or "to"
+---@param count integer sites of the probe
+---@return crumb.Place
+function live.place(site, number, bits, pair, count)
+	local scope <const> = arguments.scope(site)
+	scope.pair, scope.site_count = pair, count
+	return {
+		site = site, number = number, cookie = bits, scope = scope,
+		class = ("%s %p %p %p %s %s"):format(scope.hook, scope.args, scope.registers, scope.retval_type,
+			scope.args_missing, scope.registers_missing),
+	}
+end
+
+-- The same for tables with the same content.
+local function signature(value)
+	if type(value) ~= "table" then return ("s4"):pack(tostring(value)) end
+	local parts <const> = {}
+	for key, part in pairs(value) do parts[#parts + 1] = signature(key) .. signature(part) end
+	table.sort(parts)
+	return ("s4"):pack(table.concat(parts))
+end
+
+-- The plan of each place, whether it is enabled or not: one for all that share what holds for their cookie, and their
+-- class. `options_of` says what holds for a cookie; `from` is the plan of what begins the pairs that end there.
+local function compile(places, options_of, from)
+	local known <const>, plans <const> = {}, {}
+	for _, place in ipairs(places) do
+		local options <const> = options_of(place.cookie)
+		local by_class <const> = known[options] or {}
+		known[options] = by_class
+		if not by_class[place.class] then
+			place.scope.from = from
+			local plan <const>, message <const> = expression.compile(options, place.scope)
+			if not plan then return nil, message, EINVAL end
+			by_class[place.class] = plan
+		end
+		plans[place] = by_class[place.class]
+	end
+	return plans
+end
+
+local function enabled(plans, options_of)
+	local kept <const> = {}
+	for place, plan in pairs(plans) do
+		if options_of(place.cookie).enabled ~= false then kept[place] = plan end
+	end
+	return kept
+end
+
+-- What is to come of the plans' rows; false: they have none.
+local function columns_of(plans)
+	local columns, small, first = false, nil, nil
+	for _, plan in pairs(plans) do
+		if plan.row or #(plan.aggregate or {}) > 0 then
+			local shape <const> = signature { plan.columns, plan.small or false }
+			if first and first ~= shape then
+				return nil, "the keys or the aggregates are of other types at some of the sites: give them a probe of their own", EINVAL
+			end
+			columns, small, first = plan.columns, plan.small, shape
+		end
+	end
+	return columns, small, first
+end
+
+-- The table that the rows go to: the one there is, as long as they look the same.
+local function table_for(self, plans)
+	local columns <const>, small <const>, shape <const> = columns_of(plans)
+	if columns == nil then return nil, small, shape end
+	if not columns then return false end
+	if self.table and self.shape == shape then return self.table, columns, shape end
+	local made <const>, message <const>, errno <const> = self.engine:table(small, self.rows)
+	if not made then return nil, message, errno end
+	return made, columns, shape
+end
+
+-- What the plans need besides bodies.
+local function prepare(self, plans)
+	local wanted <const> = { pairs = self.pairs }
+	for _, plan in pairs(plans) do
+		wanted.stacks = wanted.stacks or plan.stack_keys
+		if plan.event and not self.ring_number then
+			local number <const>, message <const>, errno <const> = self.ring()
+			if not number then return nil, message, errno end
+			self.ring_number = number
+		end
+	end
+	for name, is_wanted in pairs(wanted) do
+		local map, message, errno = true, nil, nil
+		if is_wanted then map, message, errno = self.engine:only(name) end
+		if not map then return nil, message, errno end
+	end
+	return true
+end
+
+local function retire(self, bodies)
+	for _, body in pairs(bodies) do self.engine:retire(body) end
+end
+
+-- A body for each plan; with `partner` the one of the end of their pairs.
+local function bodies_of(self, plans, made, partner)
+	local bodies <const> = {}
+	for _, plan in pairs(plans) do
+		if not bodies[plan] then
+			local layout <const> = plan.event and event.layout(plan.cells or {}, self.resolve) or nil
+			local body <const>, message <const>, errno <const> = self.engine:body(plan, layout, {
+				ring = self.ring_number, table = made and made.number, owner = self.owner, partner = partner,
+			})
+			if not body then
+				retire(self, bodies)
+				return nil, message, errno
+			end
+			bodies[plan] = body
+		end
+	end
+	return bodies
+end
+
+local function publish(self, places, plans, bodies)
+	local before <const> = {}
+	for _, place in ipairs(places) do
+		if place.body then before[place.body.number] = place.body end
+		place.body = plans[place] and bodies[plans[place]]
+		self.engine:publish(place.number, place.body)
+	end
+	retire(self, before)
+end
+
+-- The one body at the end of a span: what began elsewhere can name one only.
+local function partner_of(bodies)
+	local plan <const>, body <const> = next(bodies)
+	if plan and next(bodies, plan) then
+		return nil, "to: the values of the rule lie in other places at some of the sites: give each a span of its own", EINVAL
+	end
+	return body
+end
+
+-- The bodies of both ends; those of the beginnings only where there are some.
+local function make(self, plans, openings, made)
+	local ready <const>, missing <const>, number <const> = prepare(self, plans)
+	if not ready then return nil, missing, number end
+	local bodies <const>, message <const>, errno <const> = bodies_of(self, plans, made)
+	if not bodies or not openings then return bodies, message, errno end
+	local partner <const>, why <const>, refused <const> = partner_of(bodies)
+	local begun, wrong, code = nil, why, refused
+	if partner or not next(bodies) then begun, wrong, code = bodies_of(self, openings, nil, partner) end
+	if begun then return bodies, begun end
+	retire(self, bodies)
+	return nil, wrong, code
+end
+
+-- The plans of the beginnings, of which all must keep the same.
+local function compile_openings(self, rule)
+	if not self.openings then return false end
+	local opening <const> = self.opening(rule)
+	local plans <const>, message <const>, errno <const> = compile(self.openings, function() return opening end)
+	if not plans then return nil, message, errno end
+	local _ <const>, first <const> = next(plans)
+	for _, plan in pairs(plans) do
+		if signature(plan.saved) ~= signature(first.saved) then
+			return nil, "from: the values of the rule lie in other places at some of the sites: give each a span of its own", EINVAL
+		end
+	end
+	return plans, first
+end
+
+--- Makes a rule hold at all places, or leaves the one that does.
+--- Errors: nil, message, errno.
+---@param rule crumb.Rule
+---@return true?, string?, integer?
+function Live:apply(rule)
+	local function options_of(bits) return rule:of(bits) end
+	local openings <const>, from <const>, wrong <const> = compile_openings(self, rule)
+	if openings == nil then return nil, from, wrong end
+	local plans <const>, message <const>, errno <const> = compile(self.places, options_of, from)
+	if not plans then return nil, message, errno end
+	local made <const>, columns <const>, shape <const> = table_for(self, plans)
+	if made == nil then return nil, columns, shape end
+	local on <const> = enabled(plans, options_of)
+	local begun_on <const> = openings and (next(on) and openings or {})
+	local bodies <const>, begun <const>, refused <const> = make(self, on, begun_on, made)
+	if not bodies then
+		if made and made ~= self.table then self.engine:retire_table(made) end
+		return nil, begun, refused
+	end
+	if openings then publish(self, self.openings, begun_on, begun) end
+	publish(self, self.places, on, bodies)
+	if self.table and self.table ~= made then self.engine:retire_table(self.table) end
+	self.table, self.columns, self.shape = made or nil, columns or nil, shape
+	local _ <const>, plan <const> = next(plans)
+	self.cells = plan.event and (plan.cells or {}) or nil
+	self.rule = rule
+	return true
+end
+
+--- Nothing happens at the places any more.
+function Live:withdraw()
+	for _, places in ipairs { self.openings or {}, self.places } do publish(self, places, {}, {}) end
+end
+
+--- Gives up the table, when nothing adds to it any more.
+function Live:drop_table()
+	if self.table then self.engine:retire_table(self.table) end
+	self.table = nil
+end
+
+--- What a rule is made to hold at, or, with `openings`, between.
+--- Shape: { engine =, resolve = what words mean by kind (crumb.event), places =, rows = of a table, pairs = BOOLEAN,
+--- ring = function() → its number }, and of spans { openings = places, opening = function(rule) → what is to be compiled
+--- for them, owner = the number of their pairs }
+---@param given table
+---@return crumb.Live
+function live.new(given) return setmetatable(given, Live) end
+
+return live

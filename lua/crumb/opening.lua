@@ -1,0 +1,181 @@
+--- opening: from what a person asked for to a probe that is attached: targets, sites, cookies, rule, links; all or nothing.
+
+local choice <const> = require "crumb.bpf.choice"
+local cookie <const> = require "crumb.cookie"
+local live <const> = require "crumb.live"
+
+local opening = {}
+
+local EINVAL <const> = 22
+
+local function misuse(format, ...) error(format:format(...), 0) end
+
+-- What a pair's end is attached to, by the kind of its beginning.
+local RETURNS <const> = {
+	kprobe = function() return { returns = true } end,
+	uprobe = function() return { returns = true } end,
+	fentry = function() return { kind = "fexit" } end,
+	syscall = function(site)
+		local name <const> = site.name:gsub("^sys_enter_", "sys_exit_")
+		return { name = name, key = "syscalls:" .. name }
+	end,
+}
+
+-- In the tracer a system call is its tracepoint: fewer kernels lack it, and its arguments have names.
+local function as_tracepoint(one)
+	if one.kind ~= "syscall" then return one end
+	return {
+		kind = "tracepoint", text = one.text, category = "syscalls", name = "sys_enter_" .. one.name, syscall = one.name,
+	}
+end
+
+local function no_target() misuse "expected a target, such as \"syscall:openat\"" end
+
+local function targets_of(given, returns)
+	local targets <const> = {}
+	for i, one in ipairs(choice.targets(given, no_target)) do
+		if one.kind == "tp_btf" then misuse("'%s': the tracer has rawtracepoint:%s", one.text, one.name) end
+		if returns and not RETURNS[one.kind] then
+			misuse("returns = true goes with a kprobe, uprobe, fentry or syscall, not with '%s'", one.text)
+		end
+		if returns and (one.offset or 0) ~= 0 and one.symbol then
+			misuse("'%s': a function returns as a whole: returns = true goes with no offset", one.text)
+		end
+		targets[i] = as_tracepoint(one)
+	end
+	return targets
+end
+
+-- The sites as the tracer attaches them: the places of a USDT name are sites of their own.
+local function as_attached(found, targets)
+	local syscalls <const> = {}
+	for _, one in ipairs(targets) do syscalls[one.text] = one.syscall end
+	local list <const> = { skipped = found.skipped }
+	for _, site in ipairs(found) do
+		if site.kind == "usdt" then
+			for _, place in ipairs(site.places) do
+				place.hook = "uprobe"
+				list[#list + 1] = place
+			end
+		else
+			if site.kind == "tracepoint" and syscalls[site.target] then
+				site.kind, site.hook, site.symbol = "syscall", "tracepoint", site.name:gsub("^sys_enter_", "")
+			end
+			list[#list + 1] = site
+		end
+	end
+	return list
+end
+
+--- The sites that are asked for, and their cookies.
+--- Errors: nil, message, errno; raises (level 0) for wrong use.
+---@param trace crumb.Trace
+---@param given table options
+---@param returns boolean
+---@param files table from choice.files()
+---@return crumb.Site[]? chosen
+---@return integer[]|string bits or the message
+---@return crumb.Site[]|integer|nil skipped or the errno
+function opening.sites(trace, given, returns, files)
+	local targets <const> = targets_of(given, returns)
+	local found <const>, message <const>, errno <const> = choice.sites(targets, given, files)
+	if not found then return nil, message, errno end
+	local wanted = choice.guard(given.cookie)
+	if wanted == nil then
+		wanted = function()
+			trace.next_cookie = trace.next_cookie + 1
+			return trace.next_cookie
+		end
+	end
+	local chosen <const>, bits <const>, skipped <const> = cookie.assign(wanted, as_attached(found, targets))
+	if #chosen == 0 then misuse "no site has a cookie, so nothing would be attached" end
+	table.move(found.skipped, 1, #found.skipped, #skipped + 1, skipped)
+	return chosen, bits, skipped
+end
+
+--- Places for sites: numbers with their cookies, told to the engine and to the reader.
+--- Errors: nil, message, errno, and then none is kept.
+---@param trace crumb.Trace
+---@param inbox crumb.Inbox
+---@param chosen crumb.Site[]
+---@param bits integer[]
+---@param pair string?
+---@return crumb.Place[]?, string?, integer?
+function opening.places(trace, inbox, chosen, bits, pair)
+	local places <const>, gauges <const> = {}, {}
+	for i, site in ipairs(chosen) do
+		local number <const>, message <const>, errno <const> = trace.engine:site(bits[i], gauges[bits[i]])
+		if not number then
+			opening.give_back(trace, places)
+			return nil, message, errno
+		end
+		gauges[bits[i]] = gauges[bits[i]] or number
+		site.cookie = bits[i]
+		trace.delivery.sites[number] = { inbox, __index = {
+			cookie = bits[i], symbol = site.symbol, target = site.target, probe = inbox.probe,
+		} }
+		places[i] = live.place(site, number, bits[i], pair, #chosen)
+	end
+	return places
+end
+
+--- Nothing is attached to the places any more.
+---@param trace crumb.Trace
+---@param places crumb.Place[]
+function opening.give_back(trace, places)
+	for _, place in ipairs(places) do
+		trace.engine:retire_site(place.number, function() trace.delivery.sites[place.number] = nil end)
+	end
+end
+
+local function with(site, changes)
+	return setmetatable(changes, { __index = site })
+end
+
+local function attach(attachment, places, role, pid, skipped, convert)
+	local sites <const>, bits <const> = {}, {}
+	for _, place in ipairs(places) do
+		if not place.refused then
+			sites[#sites + 1] = with(place.site, convert and convert(place.site) or {})
+			bits[#bits + 1] = place.number | role << 32
+			sites[#sites].place = place
+		end
+	end
+	local refused <const> = skipped and {}
+	local done <const>, message <const>, errno <const> = attachment:add(sites, bits, pid, refused)
+	if not done then return nil, message, errno end
+	for _, site in ipairs(refused or {}) do
+		site.place.refused, site.place.site.reason = true, site.reason
+		skipped[#skipped + 1] = site.place.site
+	end
+	return true
+end
+
+--- Attaches places. Ends before beginnings: what begins would wait in vain for an end that nobody sees.
+--- Errors: nil, message, errno; what is attached by then goes with the attachment.
+---@param trace crumb.Trace
+---@param attachment crumb.Attachment
+---@param places crumb.Place[]
+---@param how "hit"|"call"|"from"|"to"
+---@param given { pid: integer?, follow: boolean?, missing: string? }
+---@param skipped crumb.Site[] collects what the kernel refuses, with missing = "skip"
+---@return true?, string?, integer?
+function opening.attach(trace, attachment, places, how, given, skipped)
+	local role <const> = trace.engine.wire.role
+	local pid <const> = not given.follow and given.pid or nil
+	local collected <const> = given.missing == "skip" and skipped or nil
+	if how == "call" then
+		local done <const>, message <const>, errno <const> = attach(attachment, places, role.RETURN, pid, collected,
+			function(site) return RETURNS[site.kind](site) end)
+		if not done then return nil, message, errno end
+	end
+	local roles <const> = { hit = role.HIT, call = role.OPEN, from = role.OPEN, to = role.TO }
+	local done <const>, message <const>, errno <const> = attach(attachment, places, roles[how], pid, collected)
+	if not done then return nil, message, errno end
+	for _, place in ipairs(places) do
+		if not place.refused then return true end
+	end
+	return nil, places[1].site.reason, EINVAL
+end
+
+return opening

@@ -1,0 +1,329 @@
+--- probe: what people hold of a probe: its rule, live; its events; its rows; its account.
+--
+-- How its sites are found and attached is in crumb.opening.
+
+local account <const> = require "crumb.account"
+local core <const> = require "crumb.core"
+local lazy <const> = require "crumb.lazy"
+local options <const> = require "crumb.options"
+local pairs_of <const> = require "crumb.engine.pairs"
+local rule <const> = require "crumb.rule"
+
+local aggregate <const> = lazy "crumb.aggregate"
+local show <const> = lazy "crumb.show"
+
+local BATCH <const> = 256
+
+---@class crumb.Probe
+---@field trace crumb.Trace
+---@field sites crumb.Site[] those that are attached; each has its `cookie`
+---@field skipped crumb.Site[] those that are not; each has a `reason`
+---@field cookies integer[] of the sites
+---@field mechanism string how it is attached
+---@field rule_now crumb.Rule what holds
+---@field inbox crumb.Inbox
+---@field live crumb.Live
+---@field attachment crumb.Attachment
+local Probe = { __name = "crumb.Probe" }
+
+local SETTABLE <const> = { handler = "function|table|boolean" }
+for name, types in pairs(rule.OPTIONS) do SETTABLE[name] = types end
+
+-- The fields of a live table are read from what holds, and written by a change.
+local function live_table(read, write)
+	return setmetatable({}, {
+		__index = function(_, name) return (read() or {})[name] end,
+		__newindex = function(_, name, value) write(name, value) end,
+		__pairs = function() return next, read() or {} end,
+	})
+end
+
+local function params_of(self, cookie)
+	return live_table(function()
+		local now <const> = self.rule_now
+		return (cookie and now:of(cookie) or now.options).params
+	end, function(name, value)
+		local done <const>, message <const> = self:change({ params = { [name] = value == nil and false or value } }, cookie)
+		if not done then error(("params.%s: %s"):format(name, message), 3) end
+	end)
+end
+
+function Probe.__index(self, name)
+	local method <const> = Probe[name]
+	if method ~= nil then return method end
+	if name == "handler" then return self.inbox.handler end
+	if name == "params" then return params_of(self) end
+	if name == "enabled" then return self.rule_now.options.enabled ~= false end
+	if rule.OPTIONS[name] then return self.rule_now.options[name] end
+end
+
+function Probe.__newindex(self, name, value)
+	if not SETTABLE[name] then
+		local names <const> = {}
+		for known in pairs(SETTABLE) do names[#names + 1] = known end
+		table.sort(names)
+		local _ <const>, near <const> = core.nearest(tostring(name), names)
+		error(("probe.%s: no such option of a rule%s"):format(name,
+			near ~= "" and near or (" (there are %s)"):format(table.concat(names, ", "))), 2)
+	end
+	local changes <const> = options.check("probe." .. name, { [name] = value == nil and false or value }, SETTABLE)
+	local done <const>, message <const> = options.call("probe." .. name, self.change, self, changes)
+	if not done then error(("probe.%s: %s"):format(name, message), 2) end
+end
+
+--- Makes changes hold, all or none; `cookie`: only for this one.
+---@param changes table checked but for rule.check
+---@param cookie integer?
+---@return true?, string?, integer?
+function Probe:change(changes, cookie)
+	if self.closed_account then error("it is closed", 0) end
+	rule.check(changes)
+	local of_rule <const> = {}
+	for name, value in pairs(changes) do
+		if name ~= "handler" then of_rule[name] = value end
+	end
+	if next(of_rule) then
+		local wanted <const> = self.rule_now:with(of_rule, cookie)
+		local done <const>, message <const>, errno <const> = self.live:apply(wanted)
+		if not done then return nil, message, errno end
+		rawset(self, "rule_now", wanted)
+	end
+	if changes.handler ~= nil then self.inbox.handler = changes.handler or nil end
+	return true
+end
+
+--- Changes several options of the rule in one switch, from the next hit on; `false` takes one back, parameters
+--- are changed one by one. Events that are on their way are decoded by the rule that made them.
+--- Errors: nil, message, errno, and the old rule stays; raises for wrong options.
+---@param changes table
+---@return true?, string?, integer?
+function Probe:set(changes)
+	return options.finish("probe:set", self.change, self, options.check("probe:set", changes, SETTABLE))
+end
+
+--- What holds for one cookie only: `where`, `params`, `sample`, `limit`, `enabled`; `set` and `clear`.
+---@class crumb.CookieRule
+local CookieRule = { __name = "crumb.CookieRule" }
+
+function CookieRule.__index(self, name)
+	if CookieRule[name] ~= nil then return CookieRule[name] end
+	local probe <const>, bits <const> = rawget(self, "probe"), rawget(self, "cookie")
+	if name == "params" then return params_of(probe, bits) end
+	local holds <const> = probe.rule_now:of(bits)
+	if name == "enabled" then return holds.enabled ~= false end
+	return rule.BY_COOKIE[name] and holds[name]
+end
+
+function CookieRule.__newindex(self, name, value)
+	local changes <const> = options.check("rule", { [name] = value == nil and false or value }, rule.BY_COOKIE)
+	local done <const>, message <const> = options.call("rule." .. name, self.probe.change, self.probe, changes, self.cookie)
+	if not done then error(("rule.%s: %s"):format(name, message), 2) end
+end
+
+--- Changes several in one switch. Errors: nil, message, errno, and the old rule stays.
+---@param changes table
+---@return true?, string?, integer?
+function CookieRule:set(changes)
+	options.check("rule:set", changes, rule.BY_COOKIE)
+	return options.finish("rule:set", self.probe.change, self.probe, changes, self.cookie)
+end
+
+--- The probe's rule holds again.
+---@return true?, string?, integer?
+function CookieRule:clear()
+	local probe <const> = self.probe
+	local wanted <const> = probe.rule_now:without(self.cookie)
+	local done <const>, message <const>, errno <const> = probe.live:apply(wanted)
+	if not done then return nil, message, errno end
+	rawset(probe, "rule_now", wanted)
+	return true
+end
+
+--- A handle on what holds for one cookie only.
+--- Errors: raises when no site has the cookie.
+---@param bits integer
+---@return crumb.CookieRule
+function Probe:rule(bits)
+	for _, known in ipairs(self.cookies) do
+		if known == bits then return setmetatable({ probe = self, cookie = bits }, CookieRule) end
+	end
+	error(("probe:rule: no site has the cookie %s"):format(tostring(bits)), 2)
+end
+
+--- Iterates over this probe's events, as tables. `idle`, `duration`: seconds until it ends.
+---@param given { idle: number?, duration: number? }?
+---@return fun(): crumb.Event
+function Probe:events(given)
+	if type(self.inbox.handler) == "function" then
+		error("probe:events: this probe has a handler, which gets its events", 2)
+	end
+	return options.finish("probe:events", self.trace.delivery.events, self.trace.delivery, "probe:events", self.inbox, given or {})
+end
+
+--- Iterates over fields of this probe's events, as positional values: the fast road. A last argument that is a table
+--- has the options of `events`. What an event has not is false.
+---@param ... string|table
+---@return fun(): ...
+function Probe:each(...)
+	local fields <const> = { ... }
+	local given <const> = type(fields[#fields]) == "table" and table.remove(fields) or {}
+	if #fields == 0 then error("probe:each: name the fields to read, or use probe:events", 2) end
+	for i, name in ipairs(fields) do
+		if type(name) ~= "string" then error(("probe:each: field %d: expected a name, got %s"):format(i, type(name)), 2) end
+	end
+	if type(self.inbox.handler) == "function" then
+		error("probe:each: this probe has a handler, which gets its events", 2)
+	end
+	return options.finish("probe:each", self.trace.delivery.each, self.trace.delivery, "probe:each", self.inbox, fields, given)
+end
+
+-- Adds all rows of a map to a collector.
+local function collect(map, collector)
+	local size, position = BATCH, nil
+	repeat
+		local keys <const>, values <const>, following <const> = map:lookup_batch(size, position)
+		if keys then
+			collector:add(keys, values)
+			position = following
+		elseif size < map.max_entries then
+			size = size * 4 -- a bucket did not fit
+		else
+			return nil, values, following
+		end
+	until keys and not position
+	return collector:rows()
+end
+
+-- The rows, which with `clear` are the table's no more.
+local function rows_of(self, clear)
+	if self.closed_account then return self.last_rows end
+	local live <const> = self.live
+	local collector <const> = aggregate.collect(live.columns, self.resolve)
+	if not clear then return collect(live.table.map, collector) end
+	local before <close>, message <const>, errno <const> = live.engine:exchange(live.table)
+	if not before then return nil, message, errno end
+	return collect(before, collector)
+end
+
+--- The rows of the aggregates: a field for each key, and one for each aggregate.
+--- `clear` empties them: under fire each hit is in one reading, and in one only. `sort`: a column, "-count" the largest
+--- first, a list of them, or a function; `top`: only the first so many.
+--- Errors: nil, message, errno; raises when there is no aggregate.
+---@param given { clear: boolean?, sort: string|string[]|function|nil, top: integer? }?
+---@return table[]?, string?, integer?
+function Probe:read(given)
+	given = options.check("probe:read", given, { clear = "boolean", sort = "string|table|function", top = "integer" })
+	if not self.live.columns then error("probe:read: the rule has no aggregate: give it count = true, sum, hist, …", 2) end
+	local rows, message <const>, errno <const> = rows_of(self, given.clear)
+	if not rows then return nil, message, errno end
+	if given.sort then rows = options.call("probe:read", aggregate.sort, rows, given.sort) end
+	return given.top and aggregate.top(rows, given.top) or rows
+end
+
+--- Empties the aggregates.
+---@return true?, string?, integer?
+function Probe:clear()
+	local done <const>, message <const>, errno <const> = self:read { clear = true }
+	if not done then return nil, message, errno end
+	return true
+end
+
+--- The rows as flame graphs want them: "main;malloc 12", a line a stack.
+--- Errors: nil, message, errno; raises when there is no stack among the keys.
+---@return string?, string?, integer?
+function Probe:folded()
+	local rows <const>, message <const>, errno <const> = self:read()
+	if not rows then return nil, message, errno end
+	return options.finish("probe:folded", show.folded, rows, self.live.columns)
+end
+
+-- Threads that ended in the midst of calls never return.
+local function sweep(self)
+	local mine <const> = {}
+	for _, place in ipairs(self.live.places) do mine[place.number] = true end
+	pairs_of.sweep(self.live.engine, function(key, pair) return mine[pair.site] and pairs_of.thread_gone(key) end)
+end
+
+local function accounts_of(self, what)
+	local engine <const>, list <const> = self.live.engine, {}
+	for _, place in ipairs(self.live.openings or self.live.places) do
+		if what == nil or what == place.cookie or what == place.site then
+			list[#list + 1] = self.closed_account and self.closed_account[place.number] or engine:account(place.number)
+		end
+	end
+	return list
+end
+
+--- What became of every hit: hits = filtered + sampled_out + limited + aggregated + sent + lost + pending + unreturned.
+--- Of the whole probe also `delivered`, and `dropped` (events that the script never got, for they were too many or it
+--- had closed the probe), and `missed`, which the kernel counts for all that share the program.
+--- Errors: raises when no site has the cookie.
+---@param what integer|crumb.Site|nil a cookie, or one of probe.sites; nil: all
+---@return table<string, integer>
+function Probe:stats(what)
+	local sum = account.explain(account.sum(accounts_of(self, what)))
+	if sum.pending > 0 and self.pairs == "call" and not self.closed_account then
+		sweep(self)
+		sum = account.explain(account.sum(accounts_of(self, what)))
+	end
+	if what ~= nil then
+		if #accounts_of(self, what) == 0 then
+			error(("probe:stats: no site has the cookie %s"):format(tostring(what)), 2)
+		end
+		return sum
+	end
+	self.trace.delivery:settle()
+	sum.delivered = self.inbox.delivered
+	sum.dropped = self.closed_account and sum.sent - sum.delivered or self.inbox.dropped
+	sum.missed = self.attachment:missed()
+	return sum
+end
+
+--- Whether it was closed.
+---@return boolean
+function Probe:closed() return self.closed_account ~= nil end
+
+--- Detaches, and unpublishes: what is still in the ring is counted as dropped. `conclude` follows, after a
+--- grace period.
+function Probe:detach()
+	self.attachment:close()
+	self.live:withdraw()
+	self.inbox:close()
+end
+
+--- After detaching and a grace period: takes the last account and the last rows.
+function Probe:conclude()
+	local engine <const>, final <const> = self.live.engine, {}
+	local mine <const> = {}
+	for _, place in ipairs(self.live.openings or self.live.places) do mine[place.number] = true end
+	if self.pairs then pairs_of.sweep(engine, function(_, pair) return mine[pair.site] end) end
+	if self.live.columns then rawset(self, "last_rows", rows_of(self)) end
+	for number in pairs(mine) do final[number] = engine:account(number) end
+	rawset(self, "closed_account", final)
+end
+
+--- Detaches. Its account and its rows can still be read; no event comes any more.
+---@return true?, string?, integer?
+function Probe:close()
+	if self.closed_account then return true end
+	return self.trace:release(self)
+end
+
+Probe.__close = Probe.close
+
+local function description(self)
+	local targets <const>, seen <const> = {}, {}
+	for _, site in ipairs(self.sites) do
+		if not seen[site.target] then targets[#targets + 1] = site.target end
+		seen[site.target] = true
+	end
+	return ("%s (%d site%s)"):format(table.concat(targets, ", "), #self.sites, #self.sites == 1 and "" or "s")
+end
+
+function Probe:__tostring()
+	if not self.live.columns then return "crumb.Probe: " .. description(self) end
+	local rows <const>, message <const> = self:read()
+	return rows and tostring(rows) or "crumb.Probe: " .. message
+end
+
+return Probe

@@ -1,0 +1,352 @@
+--- trace: what owns probes and spans, and delivers their events.
+
+local choice <const> = require "crumb.bpf.choice"
+local core <const> = require "crumb.core"
+local engine <const> = require "crumb.engine"
+local family <const> = require "crumb.engine.family"
+local lazy <const> = require "crumb.lazy"
+local live <const> = require "crumb.live"
+local new_attachment <const> = require "crumb.attachment"
+local new_delivery <const> = require "crumb.delivery"
+local new_inbox <const> = require "crumb.inbox"
+local opening <const> = require "crumb.opening"
+local options <const> = require "crumb.options"
+local Probe <const> = require "crumb.probe"
+local rule <const> = require "crumb.rule"
+
+local show <const> = lazy "crumb.show"
+local span <const> = lazy "crumb.span"
+local stack <const> = lazy "crumb.stack"
+
+local RING_SIZE <const>, MAX_DELAY <const>, ROWS <const>, SITES <const> = 1 << 20, 0.05, 4096, 16384
+local PAIRS <const>, STACKS <const> = 16384, 16384
+
+---@class crumb.Trace
+---@field engine crumb.Engine
+---@field delivery crumb.Delivery
+---@field options table
+---@field probes table<crumb.Probe, true>
+---@field next_cookie integer the last one that was given
+local Trace = { __name = "crumb.Trace" }
+Trace.__index = Trace
+
+local SHARED <const> = {
+	pid = "integer", tid = "integer", follow = "boolean", ring_size = "integer", max_delay = "number", rows = "integer",
+}
+
+local function merged(...)
+	local all <const> = {}
+	for _, one in ipairs { ... } do
+		for name, value in pairs(one) do all[name] = value end
+	end
+	return all
+end
+
+local TRACE_OPTIONS <const> = merged(SHARED, { sites = "integer" })
+local PROBE_OPTIONS <const> = merged(SHARED, choice.OPTIONS, rule.OPTIONS, {
+	handler = "function|table", returns = "boolean",
+})
+
+local function check_shared(given)
+	for _, name in ipairs { "tid", "ring_size", "rows", "sites" } do
+		if given[name] and given[name] < 1 then error(("%s: expected 1 or more, got %d"):format(name, given[name]), 0) end
+	end
+	if given.ring_size and given.ring_size > 1 << 30 then error("ring_size: expected at most 1 GiB", 0) end
+	if given.rows and given.rows > 1 << 24 then error("rows: expected at most 2^24", 0) end
+	if given.sites and given.sites > 1 << 20 then error("sites: expected at most 2^20", 0) end
+	if given.follow and not given.pid then error("follow: it goes with pid: whose children?", 0) end
+	options.duration("max_delay", given.max_delay)
+end
+
+-- What the trace says of all its probes, where the probe says nothing.
+local function with_defaults(self, given)
+	local all <const> = {}
+	for name in pairs(SHARED) do all[name] = self.options[name] end
+	return merged(all, given)
+end
+
+local function check_open(self, what)
+	if getmetatable(self) ~= Trace then error(what .. ": call it with a colon", 3) end
+	if not self.engine then error(what .. ": the trace is closed", 3) end
+end
+
+-- The ring that a probe's events go to: its own, when it wants another size.
+local function ring_of(self, given)
+	local own <const> = given.ring_size ~= self.options.ring_size
+	if not own and self.ring_number then return self.ring_number end
+	local number <const>, message <const>, errno <const> = self.engine:add_ring(given.ring_size or RING_SIZE)
+	if not number then return nil, message, errno end
+	if not own then self.ring_number = number end
+	return number
+end
+
+--- What words mean that only the trace knows, by kind.
+---@return table<string, fun(word: integer): any>
+function Trace:resolvers()
+	local function frames(of)
+		return function(word)
+			local map <const> = self.engine.inner.stacks
+			local known <const> = map and map:lookup(word)
+			return known and of(known)
+		end
+	end
+	local function packed(known)
+		return ("<i8"):rep(known.bytes // 8):pack(table.unpack(known.frames, 1, known.bytes // 8))
+	end
+	return {
+		symbol = function(number)
+			local site <const> = self.delivery.sites[number]
+			return site and site.__index.symbol
+		end,
+		kstack = frames(function(known) return stack.kernel(packed(known)) end),
+		ustack = frames(function(known) return stack.user(packed(known), known.pid) end),
+	}
+end
+
+--- What a probe or span has besides its places: made before anything is published.
+---@param given table options, with the trace's defaults
+---@param metatable table
+---@return table probe
+---@return crumb.Attachment
+function Trace:prepare(given, metatable)
+	local probe <const> = { trace = self, resolve = self:resolvers(), skipped = {}, sites = {}, cookies = {} }
+	probe.inbox = new_inbox(probe)
+	probe.inbox.handler = given.handler
+	probe.attachment = new_attachment(self.engine)
+	return setmetatable(probe, metatable), probe.attachment
+end
+
+--- What a rule is to hold at.
+---@param given table options
+---@param more table places, pairs, …
+---@return crumb.Live
+function Trace:live(given, probe, more)
+	more.engine, more.resolve, more.rows = self.engine, probe.resolve, given.rows or ROWS
+	more.ring = function() return ring_of(self, given) end
+	return live.new(more)
+end
+
+--- The rule that options say, with the filters of processes.
+--- Errors: nil, message, errno.
+---@param given table
+---@return crumb.Rule?, string?, integer?
+function Trace:rule(given)
+	local made <const> = rule.new(given)
+	made.options.epoch, made.options.tid = core.now(), given.tid
+	if not given.follow then
+		made.options.pid = given.pid
+		return made
+	end
+	local number <const>, message <const>, errno <const> = family.follow(self.engine, given.pid)
+	if not number then return nil, message, errno end
+	made.options.follow = number
+	return made
+end
+
+--- A probe or span that is attached: it is the trace's from now on.
+function Trace:adopt(probe, given)
+	for _, place in ipairs(probe.live.openings or probe.live.places) do
+		if not place.refused then
+			probe.sites[#probe.sites + 1], probe.cookies[#probe.cookies + 1] = place.site, place.cookie
+		end
+	end
+	rawset(probe, "mechanism", probe.attachment:mechanism())
+	self.probes[probe] = true
+	self.delivery.inboxes[probe.inbox] = true
+	local delay <const> = options.duration("max_delay", given.max_delay or MAX_DELAY)
+	self.delivery.max_delay = math.min(self.delivery.max_delay or delay, delay)
+	return probe
+end
+
+--- Undoes what was done for a probe that could not be opened.
+function Trace:abandon(probe, places, opened)
+	probe.attachment:close()
+	if probe.live then
+		probe.live:withdraw()
+		probe.live:drop_table()
+	end
+	if opened and opened.options.follow then family.forget(self.engine, opened.options.follow) end
+	opening.give_back(self, places)
+end
+
+local function open_probe(self, given)
+	check_shared(given)
+	local files <close> = choice.files()
+	local chosen <const>, bits <const>, skipped <const> = opening.sites(self, given, given.returns, files)
+	if not chosen then return nil, bits, skipped end
+	local probe <const> = self:prepare(given, Probe)
+	local how <const> = given.returns and "call" or "hit"
+	local places <const>, message <const>, errno <const> =
+		opening.places(self, probe.inbox, chosen, bits, given.returns and "call" or nil)
+	if not places then return nil, message, errno end
+	rawset(probe, "pairs", given.returns and "call" or false)
+	rawset(probe, "live", self:live(given, probe, { places = places, pairs = given.returns }))
+	local wanted <const>, why, number = self:rule(given)
+	local done = wanted
+	if done then done, why, number = probe.live:apply(wanted) end
+	if done then done, why, number = opening.attach(self, probe.attachment, places, how, given, skipped) end
+	if not done then
+		self:abandon(probe, places, wanted)
+		return nil, why, number
+	end
+	rawset(probe, "rule_now", wanted)
+	rawset(probe, "skipped", skipped)
+	return self:adopt(probe, given)
+end
+
+--- Attaches a probe: targets, a cookie for each site, and a rule.
+---
+--- `trace:probe { "syscall:openat", where = "uid == 0", capture = { path = "str(args.filename)" }, handler = print }`.
+--- Errors: nil, message, errno when the kernel, the files, the names or the rule's expressions refuse, and then nothing
+--- is attached; raises for wrong use.
+---@param given table see doc/crumb.md
+---@return crumb.Probe?, string?, integer?
+function Trace:probe(given)
+	check_open(self, "trace:probe")
+	options.check("trace:probe", given, PROBE_OPTIONS)
+	return options.finish("trace:probe", open_probe, self, with_defaults(self, given or {}))
+end
+
+--- Attaches a span, which pairs two places by a key; see doc/crumb.md.
+--- Errors: as trace:probe.
+---@param given table
+---@return crumb.Span?, string?, integer?
+function Trace:span(given)
+	check_open(self, "trace:span")
+	options.check("trace:span", given, merged(SHARED, rule.OPTIONS, {
+		from = "table", to = "table", handler = "function|table", cookie = "integer",
+	}))
+	return options.finish("trace:span", span.open, self, with_defaults(self, given or {}))
+end
+
+--- Iterates over the events of all probes that no handler takes. `idle`, `duration`: seconds until it ends.
+---@param given { idle: number?, duration: number? }?
+---@return fun(): crumb.Event
+function Trace:events(given)
+	check_open(self, "trace:events")
+	return options.finish("trace:events", self.delivery.events, self.delivery, "trace:events", true, given or {})
+end
+
+--- Delivers events to their handlers: those there are, and those that come within `timeout`. Events without a handler
+--- wait for who iterates, up to 65,536 a probe; more are dropped, and counted in its stats.
+--- Units: seconds; 0: only what has come by now.
+---@param timeout number? 0
+---@return integer? handled nil once closed
+function Trace:poll(timeout)
+	if not self.engine then return nil end
+	options.duration("trace:poll", timeout)
+	return options.finish("trace:poll", self.delivery.poll, self.delivery, "trace:poll", timeout or 0)
+end
+
+--- Delivers events until `duration` seconds are over, the process has ended, the trace is closed, or Ctrl-C.
+--- Events without a handler are shown with crumb.show.
+---@param given { duration: number?, process: crumb.Process? }?
+---@return true
+---@return string why "duration", "exit", "closed" or "interrupted"
+function Trace:run(given)
+	check_open(self, "trace:run")
+	options.check("trace:run", given, { duration = "number", process = "userdata" })
+	local why <const> = self.delivery:run("trace:run", given or {}, function(event)
+		io.stdout:write(show.event(event, event.probe.live.cells), "\n")
+	end)
+	return true, why
+end
+
+--- Calls a function again and again while the trace's events are awaited; `close` of what is returned ends that.
+---@param seconds number
+---@param call fun()
+---@return { close: fun() }
+function Trace:every(seconds, call)
+	check_open(self, "trace:every")
+	local period <const> = options.duration("trace:every", seconds)
+	if not period or period == 0 then error("trace:every: expected more than 0 seconds", 2) end
+	if type(call) ~= "function" then error("trace:every: expected a function, got " .. type(call), 2) end
+	local timers <const> = self.delivery.timers
+	local timer <const> = { period = period, due = core.now() + period, call = call }
+	function timer.close() timers[timer] = nil end
+	timers[timer] = true
+	return timer
+end
+
+--- A process that waits before it becomes the program: `pid`, `start()`, `wait()`, `kill()`, `running()`.
+--- Errors: nil, message, errno.
+---@param argv string[]
+---@return crumb.Process?, string?, integer?
+function Trace:spawn(argv)
+	check_open(self, "trace:spawn")
+	return options.finish("trace:spawn", core.spawn, argv)
+end
+
+--- A descriptor that is readable when events wait, for an event loop: then call trace:poll().
+---@return integer
+function Trace:fd()
+	check_open(self, "trace:fd")
+	self.engine:set_bell "NOW"
+	return self.engine.ring:fd()
+end
+
+--- What an event loop needs (cqueues' protocol): a descriptor, what to wait for, and how long at most.
+---@return { pollfd: integer, events: string, timeout: fun(): number }
+function Trace:pollable()
+	check_open(self, "trace:pollable")
+	return { pollfd = self:fd(), events = "r", timeout = function()
+		return self.engine and self.delivery:timeout() or 0
+	end }
+end
+
+-- What is left of a probe when nothing runs for it any more.
+local function conclude(self, probe)
+	probe:conclude()
+	if probe.rule_now.options.follow then family.forget(self.engine, probe.rule_now.options.follow) end
+	probe.live:drop_table()
+	for _, places in ipairs { probe.live.openings or {}, probe.live.places } do opening.give_back(self, places) end
+	self.probes[probe], self.delivery.inboxes[probe.inbox] = nil, nil
+end
+
+--- Detaches a probe, which takes a grace period; probe:close is this.
+---@return true?, string?, integer?
+function Trace:release(probe)
+	self.delivery:settle()
+	probe:detach()
+	local done <const>, message <const>, errno <const> = core.grace()
+	conclude(self, probe)
+	return done, message, errno
+end
+
+--- Detaches all probes and unloads the engine. Events that nobody has got are counted in the probes' stats as dropped.
+---@return true?, string?, integer?
+function Trace:close()
+	if not self.engine then return true end
+	self.delivery:settle()
+	for probe in pairs(self.probes) do probe:detach() end
+	local done, message, errno = true, nil, nil
+	if next(self.probes) then done, message, errno = core.grace() end
+	for probe in pairs(self.probes) do conclude(self, probe) end
+	self.engine:close()
+	self.engine = nil
+	return done, message, errno
+end
+
+function Trace:closed() return self.engine == nil end
+
+Trace.__close, Trace.__gc = Trace.close, Trace.close
+
+local trace = {}
+
+--- Opens a trace: the engine, loaded once. Options, for all its probes: `pid`, `tid`, `follow`, `ring_size` (bytes; 1 MiB),
+--- `max_delay` (seconds; 0.05), `rows` (of a table; 4096); and `sites` (how many it has at most; 16384).
+--- Errors: nil, message, errno.
+---@param given table?
+---@return crumb.Trace?, string?, integer?
+function trace.open(given)
+	given = options.check("crumb.trace", given, TRACE_OPTIONS)
+	options.call("crumb.trace", check_shared, given)
+	local opened <const>, message <const>, errno <const> =
+		engine.open { sites = given.sites or SITES, pairs = PAIRS, stacks = STACKS }
+	if not opened then return nil, message, errno end
+	local self <const> = setmetatable({ engine = opened, options = given, probes = {}, next_cookie = 0 }, Trace)
+	self.delivery = new_delivery(opened)
+	return self
+end
+
+return trace
