@@ -169,7 +169,9 @@ describe("comparisons", function()
 	it("are false, negated or not, where a value cannot be read", function()
 		local world = registers(0)
 		for operator in pairs(OPERATORS) do
-			for _, text in ipairs { "u8[arg0] %s 1", "1 %s u8[arg0]", "u8[arg0] %s u16[arg0]", "arg1 %s u8[arg0]", "u8[u64[arg0]] %s 0" } do
+			for _, text in ipairs {
+				"u8[arg0] %s 1", "1 %s u8[arg0]", "u8[arg0] %s u16[arg0]", "arg1 %s u8[arg0]", "u8[u64[arg0]] %s 0",
+			} do
 				local where = text:format(operator)
 				assert.is_false(holds(where, world), where)
 				assert.is_false(holds(("not (%s)"):format(where), world), where)

@@ -17,7 +17,7 @@ end
 function Machine:read(address, size)
 	for first, bytes in pairs(self.world.memory or {}) do
 		local at = address - first
-		if at >= 0 and at + size <= #bytes then return bytes:sub(at + 1, at + size) end
+		if at >= 0 and at <= #bytes - size then return bytes:sub(at + 1, at + size) end
 	end
 	return nil
 end

@@ -23,17 +23,29 @@ function node.graph(context_is_stable)
 	return setmetatable({ known = {}, count = 0, context_is_stable = context_is_stable or false }, Nodes)
 end
 
--- The node with these parts; `stable` and `fails` follow from them.
+local SIGNED_OPS <const> = { DIV = "signed DIV", MOD = "signed MOD", SHR = "signed SHR" }
+
+-- The table at a key, made when it is missing.
+local function branch(of, key)
+	local found = of[key]
+	if not found then
+		found = {}
+		of[key] = found
+	end
+	return found
+end
+
+-- The node with these parts; `stable` and `fails` are set by who makes it.
 function Nodes:make(op, a, b, value, width, signed, name)
-	local key <const> = ("%s %d %d %d %d %s"):format(name or op, a and a.id or 0, b and b.id or 0, value or 0, width or 0,
-		signed and "s" or "u")
-	local known <const> = self.known[key]
+	local what <const> = name or width and op .. width .. (signed and "s" or "u") or signed and SIGNED_OPS[op] or op
+	local among <const>, last <const> = branch(branch(self.known, what), a or 0), b or value or 0
+	local known <const> = among[last]
 	if known then return known end
 	self.count = self.count + 1
 	local made <const> = {
 		op = op, a = a, b = b, value = value, width = width, signed = signed or nil, name = name, id = self.count,
 	}
-	self.known[key] = made
+	among[last] = made
 	return made
 end
 

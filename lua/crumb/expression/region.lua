@@ -18,23 +18,26 @@ local ALWAYS <const> = math.huge
 ---@param pool table the plan's lists of texts, patterns and sets
 ---@param saves table? of a pair's end: what is kept of its beginning
 function region.new(c, pool, saves)
-	return setmetatable({ c = c, pool = pool, saves = saves, steps = {}, fixed = {}, known = nil }, Region)
+	return setmetatable({ c = c, pool = pool, saves = saves, steps = {}, fixed = {}, computed = {}, known = nil }, Region)
+end
+
+local function read(register, at)
+	if type(register) ~= "table" then return end
+	if register.last < at then register.last = at end
+	register.reads = register.reads + 1
 end
 
 local function step(self, parts)
 	local at <const> = #self.steps + 1
 	self.steps[at] = parts
 	if parts.to then parts.to.last, parts.to.reads = at, 0 end
-	for _, register in ipairs { parts.a or false, parts.b or false } do
-		if type(register) == "table" then
-			register.last, register.reads = math.max(register.last, at), register.reads + 1
-		end
-	end
+	read(parts.a, at)
+	read(parts.b, at)
 	return parts
 end
 
 local function find(self, node)
-	local link = self.known
+	local link = self.computed[node] and self.known
 	while link do
 		if link.node == node then return link.register end
 		link = link.before
@@ -44,6 +47,7 @@ end
 
 local function learn(self, node, register)
 	local before <const> = self.known
+	self.computed[node] = true
 	self.known = { node = node, register = register, before = before, depth = before and before.depth + 1 or 1 }
 	return register
 end
