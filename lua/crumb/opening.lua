@@ -10,15 +10,20 @@ local EINVAL <const> = 22
 
 local function misuse(format, ...) error(format:format(...), 0) end
 
--- What a pair's end is attached to, by the kind of its beginning.
+local function of_syscall(site, prefix)
+	local name <const> = prefix .. site.name
+	return { name = name, key = "syscalls:" .. name }
+end
+
+-- What a hit or a pair's beginning is attached to, by its kind, where that is not the site itself.
+local ENTRIES <const> = { syscall = function(site) return of_syscall(site, "sys_enter_") end }
+
+-- And a pair's end.
 local RETURNS <const> = {
 	kprobe = function() return { returns = true } end,
 	uprobe = function() return { returns = true } end,
 	fentry = function() return { kind = "fexit" } end,
-	syscall = function(site)
-		local name <const> = site.name:gsub("^sys_enter_", "sys_exit_")
-		return { name = name, key = "syscalls:" .. name }
-	end,
+	syscall = function(site) return of_syscall(site, "sys_exit_") end,
 }
 
 -- In the tracer a system call is its tracepoint: fewer kernels lack it, and its arguments have names.
@@ -59,7 +64,8 @@ local function as_attached(found, targets)
 			end
 		else
 			if site.kind == "tracepoint" and syscalls[site.target] then
-				site.kind, site.hook, site.symbol = "syscall", "tracepoint", site.name:gsub("^sys_enter_", "")
+				site.name = site.name:gsub("^sys_enter_", "")
+				site.kind, site.hook, site.symbol = "syscall", "tracepoint", site.name
 			end
 			list[#list + 1] = site
 		end
@@ -132,11 +138,12 @@ local function with(site, changes)
 	return setmetatable(changes, { __index = site })
 end
 
-local function attach(attachment, places, role, pid, skipped, convert)
+local function attach(attachment, places, role, pid, skipped, changes)
 	local sites <const>, bits <const> = {}, {}
 	for _, place in ipairs(places) do
 		if not place.refused then
-			sites[#sites + 1] = with(place.site, convert and convert(place.site) or {})
+			local change <const> = changes[place.site.kind]
+			sites[#sites + 1] = with(place.site, change and change(place.site) or {})
 			bits[#bits + 1] = place.number | role << 32
 			sites[#sites].place = place
 		end
@@ -165,12 +172,11 @@ function opening.attach(trace, attachment, places, how, given, skipped)
 	local pid <const> = not given.follow and given.pid or nil
 	local collected <const> = given.missing == "skip" and skipped or nil
 	if how == "call" then
-		local done <const>, message <const>, errno <const> = attach(attachment, places, role.RETURN, pid, collected,
-			function(site) return RETURNS[site.kind](site) end)
+		local done <const>, message <const>, errno <const> = attach(attachment, places, role.RETURN, pid, collected, RETURNS)
 		if not done then return nil, message, errno end
 	end
 	local roles <const> = { hit = role.HIT, call = role.OPEN, from = role.OPEN, to = role.TO }
-	local done <const>, message <const>, errno <const> = attach(attachment, places, roles[how], pid, collected)
+	local done <const>, message <const>, errno <const> = attach(attachment, places, roles[how], pid, collected, ENTRIES)
 	if not done then return nil, message, errno end
 	for _, place in ipairs(places) do
 		if not place.refused then return true end

@@ -144,6 +144,7 @@ end
 ---@param bits integer
 ---@return crumb.CookieRule
 function Probe:rule(bits)
+	if self.live.openings then error("span:rule: the rule of a span is decided at its end, for all cookies", 2) end
 	for _, known in ipairs(self.cookies) do
 		if known == bits then return setmetatable({ probe = self, cookie = bits }, CookieRule) end
 	end
@@ -244,11 +245,15 @@ local function sweep(self)
 	pairs_of.sweep(self.live.engine, function(key, pair) return mine[pair.site] and pairs_of.thread_gone(key) end)
 end
 
+local function account_of(self, place)
+	return self.closed_account and self.closed_account[place.number] or self.live.engine:account(place.number)
+end
+
 local function accounts_of(self, what)
-	local engine <const>, list <const> = self.live.engine, {}
+	local list <const> = {}
 	for _, place in ipairs(self.live.openings or self.live.places) do
 		if what == nil or what == place.cookie or what == place.site then
-			list[#list + 1] = self.closed_account and self.closed_account[place.number] or engine:account(place.number)
+			list[#list + 1] = account_of(self, place)
 		end
 	end
 	return list
@@ -272,6 +277,11 @@ function Probe:stats(what)
 		end
 		return sum
 	end
+	if self.live.openings then -- the ends without a beginning are counted where they were
+		for _, place in ipairs(self.live.places) do
+			sum.unmatched = sum.unmatched + account_of(self, place).unmatched
+		end
+	end
 	self.trace.delivery:settle()
 	sum.delivered = self.inbox.delivered
 	sum.dropped = self.closed_account and sum.sent - sum.delivered or self.inbox.dropped
@@ -293,9 +303,10 @@ end
 
 --- After detaching and a grace period: takes the last account and the last rows.
 function Probe:conclude()
-	local engine <const>, final <const> = self.live.engine, {}
-	local mine <const> = {}
-	for _, place in ipairs(self.live.openings or self.live.places) do mine[place.number] = true end
+	local engine <const>, final <const>, mine <const> = self.live.engine, {}, {}
+	for _, places in ipairs { self.live.places, self.live.openings } do
+		for _, place in ipairs(places) do mine[place.number] = true end
+	end
 	if self.pairs then pairs_of.sweep(engine, function(_, pair) return mine[pair.site] end) end
 	if self.live.columns then rawset(self, "last_rows", rows_of(self)) end
 	for number in pairs(mine) do final[number] = engine:account(number) end

@@ -159,13 +159,13 @@ function Trace:adopt(probe, given)
 end
 
 --- Undoes what was done for a probe that could not be opened.
-function Trace:abandon(probe, places, opened)
+function Trace:abandon(probe, places)
 	probe.attachment:close()
 	if probe.live then
 		probe.live:withdraw()
 		probe.live:drop_table()
 	end
-	if opened and opened.options.follow then family.forget(self.engine, opened.options.follow) end
+	if probe.family then family.forget(self.engine, probe.family) end
 	opening.give_back(self, places)
 end
 
@@ -182,11 +182,12 @@ local function open_probe(self, given)
 	rawset(probe, "pairs", given.returns and "call" or false)
 	rawset(probe, "live", self:live(given, probe, { places = places, pairs = given.returns }))
 	local wanted <const>, why, number = self:rule(given)
+	rawset(probe, "family", wanted and wanted.options.follow)
 	local done = wanted
 	if done then done, why, number = probe.live:apply(wanted) end
 	if done then done, why, number = opening.attach(self, probe.attachment, places, how, given, skipped) end
 	if not done then
-		self:abandon(probe, places, wanted)
+		self:abandon(probe, places)
 		return nil, why, number
 	end
 	rawset(probe, "rule_now", wanted)
@@ -297,7 +298,7 @@ end
 -- What is left of a probe when nothing runs for it any more.
 local function conclude(self, probe)
 	probe:conclude()
-	if probe.rule_now.options.follow then family.forget(self.engine, probe.rule_now.options.follow) end
+	if probe.family then family.forget(self.engine, probe.family) end
 	probe.live:drop_table()
 	for _, places in ipairs { probe.live.openings or {}, probe.live.places } do opening.give_back(self, places) end
 	self.probes[probe], self.delivery.inboxes[probe.inbox] = nil, nil
