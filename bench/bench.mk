@@ -1,9 +1,9 @@
 # What `make bench` measures with, made in build/bench/: two modules for Lua, a loader, their BPF objects.
 
-BENCH := $(addprefix build/bench/,reader.so start.so loader reader.bpf.o events.bpf.o loader.bpf.o)
+BENCH := $(addprefix build/bench/,reader.so start.so loader reader.bpf.o events.bpf.o engine.bpf.o loader.bpf.o)
 
 # Ahead of all other processes, where that is allowed.
-bench: all $(BENCH)
+bench: all $(BENCH) build/fixtures/victim
 	$$(chrt -f 1 true 2>/dev/null && echo chrt -f 1) build/crumb bench/run.lua
 
 build/bench/%.so: bench/%.c

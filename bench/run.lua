@@ -5,7 +5,7 @@
 package.path = "bench/?.lua;" .. package.path
 package.cpath = "build/bench/?.so;" .. package.cpath
 
-local LINE <const> = "%-29s %12s %12s  %-26s %-9s %s"
+local LINE <const> = "%-29s %12s %12s  %-26s %-12s %s"
 
 local function median(list)
 	local sorted <const> = table.move(list, 1, #list, 1, {})
@@ -22,6 +22,10 @@ end
 
 local function verdict(row, ratio)
 	if row.goal then return ("<= %g x"):format(row.goal), ratio <= row.goal and "ok" or "over" end
+	if row.more then
+		return ("<= %g %s more"):format(row.more, row.unit),
+			median(row.crumb) - median(row.plain) <= row.more and "ok" or "over"
+	end
 	if row.limit then
 		return ("<= %g %s"):format(row.limit, row.unit), median(row.crumb) <= row.limit and "ok" or "over"
 	end
@@ -37,6 +41,6 @@ local function print_row(row)
 end
 
 print((LINE:format("medians", "crumb", "plain C", "ratio (min-max)", "goal", ""):gsub("%s+$", "")))
-for _, name in ipairs { "reading", "events", "starting" } do
+for _, name in ipairs { "reading", "events", "deciding", "starting" } do
 	for _, row in ipairs(require(name)()) do print_row(row) end
 end

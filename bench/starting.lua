@@ -7,6 +7,7 @@ local WORDS <const> = { "build/bench/loader.bpf.o", "syscalls", "sys_enter_acct"
 
 local PLAIN <const> = { "build/bench/loader", table.unpack(WORDS) }
 local CRUMB <const> = { os.getenv "LUA" or "lua5.4", "bench/loader.lua", table.unpack(WORDS) }
+local TRACER <const> = { os.getenv "LUA" or "lua5.4", "bench/tracer.lua", table.unpack(WORDS) }
 -- It starts the command when all is attached.
 local BPFTRACE <const> = { "bpftrace", "-q", "-e",
 	("tracepoint:%s:%s { @[0] = count(); }"):format(WORDS[2], WORDS[3]), "-c", "/usr/bin/head -c 1 /dev/zero" }
@@ -25,14 +26,16 @@ local function both(command, name)
 	return time, memory
 end
 
---- Two rows for crumb, and two for bpftrace where it is installed.
+--- Two rows for crumb.bpf, two for the tracer, and two for bpftrace where it is installed.
 ---@return table[] rows as those of reading.lua
 return function()
 	local time <const>, memory <const> = both(CRUMB, "")
 	time.goal, memory.limit = 2, 6
-	local rows <const> = { time, memory }
+	local tracer_time <const>, tracer_memory <const> = both(TRACER, ", by the tracer")
+	tracer_time.more, tracer_memory.limit = 15, 10
+	local rows <const> = { time, memory, tracer_time, tracer_memory }
 	if os.execute "command -v bpftrace >/dev/null" then
-		table.move({ both(BPFTRACE, ", by bpftrace") }, 1, 2, 3, rows)
+		table.move({ both(BPFTRACE, ", by bpftrace") }, 1, 2, #rows + 1, rows)
 	end
 	return rows
 end
