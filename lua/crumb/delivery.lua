@@ -204,7 +204,7 @@ local function values_of(event, fields)
 	local values <const> = {}
 	for i, name in ipairs(fields) do
 		local value <const> = event[name]
-		values[i] = value == nil and false or value
+		values[i] = value ~= nil and value
 	end
 	return table.unpack(values, 1, #fields)
 end

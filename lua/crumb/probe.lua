@@ -29,6 +29,12 @@ local Probe = { __name = "crumb.Probe" }
 local SETTABLE <const> = { handler = "function|table|boolean" }
 for name, types in pairs(rule.OPTIONS) do SETTABLE[name] = types end
 
+-- An option that is set to nil is taken back.
+local function or_false(value)
+	if value == nil then return false end
+	return value
+end
+
 -- The fields of a live table are read from what holds, and written by a change.
 local function live_table(read, write)
 	return setmetatable({}, {
@@ -43,7 +49,7 @@ local function params_of(self, cookie)
 		local now <const> = self.rule_now
 		return (cookie and now:of(cookie) or now.options).params
 	end, function(name, value)
-		local done <const>, message <const> = self:change({ params = { [name] = value == nil and false or value } }, cookie)
+		local done <const>, message <const> = self:change({ params = { [name] = or_false(value) } }, cookie)
 		if not done then error(("params.%s: %s"):format(name, message), 3) end
 	end)
 end
@@ -66,7 +72,7 @@ function Probe.__newindex(self, name, value)
 		error(("probe.%s: no such option of a rule%s"):format(name,
 			near ~= "" and near or (" (there are %s)"):format(table.concat(names, ", "))), 2)
 	end
-	local changes <const> = options.check("probe." .. name, { [name] = value == nil and false or value }, SETTABLE)
+	local changes <const> = options.check("probe." .. name, { [name] = or_false(value) }, SETTABLE)
 	local done <const>, message <const> = options.call("probe." .. name, self.change, self, changes)
 	if not done then error(("probe.%s: %s"):format(name, message), 2) end
 end
@@ -115,7 +121,7 @@ function CookieRule.__index(self, name)
 end
 
 function CookieRule.__newindex(self, name, value)
-	local changes <const> = options.check("rule", { [name] = value == nil and false or value }, rule.BY_COOKIE)
+	local changes <const> = options.check("rule", { [name] = or_false(value) }, rule.BY_COOKIE)
 	local done <const>, message <const> = options.call("rule." .. name, self.probe.change, self.probe, changes, self.cookie)
 	if not done then error(("rule.%s: %s"):format(name, message), 2) end
 end
