@@ -177,12 +177,11 @@ local function unary(c, ast)
 	}
 end
 
--- Values of a list that stands in the expression; `enum`: whose names may stand there.
-local function list(c, ast, enum)
+-- Values of a list that stands in the expression; `beside`: what it is compared with.
+local function list(c, ast, beside)
 	local values <const> = {}
 	for i, item in ipairs(ast.items) do
-		local known <const> = item.tag == "name" and name.of_type(enum, item.name)
-		local value <const> = known and { kind = "integer", node = c.graph:constant(known) } or c:value(item)
+		local value <const> = item.tag == "name" and beside and name.beside(c, item, beside) or c:value(item)
 		if value.kind == "text" then
 			values[i] = value.text
 		elseif value.kind == "integer" and value.node.op == "CONSTANT" then
@@ -204,17 +203,25 @@ local VALUE <const> = {
 
 --- The value of an expression.
 ---@param ast table
----@param enum table? the type whose names may stand in a list
-function Compilation:value(ast, enum)
-	return VALUE[ast.tag](self, ast, enum)
+---@param beside table? the value that a list is compared with, whose names may stand there
+function Compilation:value(ast, beside)
+	return VALUE[ast.tag](self, ast, beside)
 end
 
 local INSTEAD <const> = {
 	text = "is a text", set = "is a list", comm = "is a text", symbol = "is a text", string = "is a text",
 	bytes = "is a piece of memory", kstack = "is a stack", ustack = "is a stack",
-	ksym = "is for output only: write the address", usym = "is for output only: write the address",
-	ntop = "is for output only: write u32[x]",
+	ksym = "is for output only", usym = "is for output only", ntop = "is for output only",
 }
+
+--- Raises that a value is not what stands there.
+---@param wanted string "number" or "text"
+function Compilation:refuse_kind(value, ast, wanted)
+	if value.kind == "integer" then
+		self:refuse(ast, "'%s' is a number, and no text: write str(%s)", self:text(ast), self:text(ast))
+	end
+	self:refuse(ast, "'%s' %s, and no %s", self:text(ast), INSTEAD[value.kind] or "is a struct or an array", wanted)
+end
 
 --- A value that must be a number.
 function Compilation:as_integer(value, ast)
@@ -226,7 +233,7 @@ function Compilation:as_integer(value, ast)
 			names and (type.name or "a struct") or "an array", self:text(ast),
 			names and (names[1] and "." .. names[1] or ".FIELD") or "[0]")
 	end
-	self:refuse(ast, "'%s' %s, and no number", self:text(ast), INSTEAD[value.kind])
+	self:refuse_kind(value, ast, "number")
 end
 
 --- The value of an expression that must be a number.

@@ -5,7 +5,6 @@
 -- read makes a test false either way. `stable`: at the end of a call it is what it was at the beginning;
 -- `of_beginning`: it can be told only there.
 
-local core <const> = require "crumb.core"
 local glob <const> = require "crumb.names.glob"
 local limits <const> = require "crumb.expression.limits"
 local name <const> = require "crumb.expression.name"
@@ -92,9 +91,7 @@ local function as_text(c, value, ast)
 		if value.kind == "symbol" then
 			c:refuse(ast, "the kernel does not know symbol: give the site a cookie of its own, and compare cookie")
 		end
-		local is_number <const> = value.kind == "integer"
-		c:refuse(ast, "'%s' is %s, and no text%s", c:text(ast), is_number and "a number" or "something else",
-			is_number and (": write str(%s)"):format(c:text(ast)) or "")
+		c:refuse_kind(value, ast, "text")
 	end
 	if string.cell then
 		c:refuse(ast, "a text that was kept is captured or a key, and not compared: compare it in `from`")
@@ -126,32 +123,13 @@ end
 
 local MIRRORED <const> = { ["<"] = ">", [">"] = "<", ["<="] = ">=", [">="] = "<=" }
 
--- A name that is one of an enumeration's values, or is known by itself.
-local function named(c, ast, other)
-	local known <const> = name.of_type(other.type, ast.name)
-	if known then return { kind = "integer", node = c.graph:constant(known) } end
-	if not name.is_known(c, ast.name) then
-		if other.kind == "comm" or other.kind == "string" then
-			c:refuse(ast, "a text stands in quotes: \"%s\"", ast.name)
-		elseif other.type and other.type.kind == "enum" then
-			local names <const> = {}
-			for word in pairs(other.type.values) do names[#names + 1] = word end
-			table.sort(names)
-			local near <const> = select(2, core.nearest(ast.name, names))
-			c:refuse(ast, "no value '%s' in this enumeration%s", ast.name, near ~= "" and near
-				or (" (there are %s)"):format(table.concat(names, ", ", 1, math.min(#names, 8))))
-		end
-	end
-	return c:value(ast)
-end
-
 local function operands(c, ast)
 	if ast.right.tag == "name" then
 		local left <const> = c:value(ast.left)
-		return left, named(c, ast.right, left)
+		return left, name.beside(c, ast.right, left)
 	elseif ast.left.tag == "name" then
 		local right <const> = c:value(ast.right)
-		return named(c, ast.left, right), right
+		return name.beside(c, ast.left, right), right
 	end
 	return c:value(ast.left), c:value(ast.right)
 end
@@ -235,7 +213,7 @@ end
 
 local function membership(c, ast, negated)
 	local left <const> = c:value(ast.left)
-	local right <const> = c:value(ast.right, left.type)
+	local right <const> = c:value(ast.right, left)
 	if right.kind ~= "set" then
 		c:refuse(ast.right, "in takes a list: {1, 2}, or a $parameter that is one")
 	end

@@ -6,7 +6,7 @@ local habits = {}
 -- The empty captures are the first byte of the word and the one behind its last.
 local SYNTAX <const> = {
 	{ "()@[%w_]*()", "there are no maps: an aggregate is an option, such as count = true, by = { \"comm\" }, or sum = \"arg0\"" },
-	{ "^%s*()/.*/()%s*$", "a condition stands without slashes" },
+	{ "^%s*()/.*/()", "a condition stands without slashes" },
 	{ "()%(%s*struct%s[%w_%s]*%*+%s*%)()",
 		"there are no casts: args.NAME has its type where it is known, and u64[arg0 + 8] reads memory" },
 	{ "()%(%s*u?int%d*%s*%)()", "there are no casts: write s32(x) or u32(x)" },
@@ -14,7 +14,6 @@ local SYNTAX <const> = {
 	{ "()%(%s*[su]%d+%s*%)()", "there are no casts: write s32(x) or u32(x)" },
 	{ "()%$%d+()", "parameters have names: write $name, and params = { name = value }" },
 	{ "()[%w_]*printf%s*%(()", "nothing is printed in the kernel: capture values, and print them in the handler" },
-	{ "^%s*()if%s*%(()", "there are no statements: what decides stands in `where`" },
 	{ "()%?()", "there is no ? and :; write the condition in `where`" },
 	{ "();()", "there are no statements: one expression stands here" },
 	{ "()//()", "division is of integers: write /" },
@@ -24,10 +23,12 @@ local SYNTAX <const> = {
 	{ "()<>()", "write ~=" },
 	{ "()===()", "write ==" },
 	{ "()=~()", "write like, with a glob: comm like \"ngin*\"" },
-	{ "()[%+%-%*/%%&|~]?=()", "nothing is assigned here: equality is written ==", starts = true },
+	{ "()[%+%-%*/%%&|]?=()%f[^=]", "nothing is assigned here: equality is written ==", starts = true },
 	{ "()%+%+()", "nothing is changed here" },
 	{ "()&()%s*[%a_(]", "there is no address of: write str(args.NAME), or sp + 8", starts = true },
 	{ "()%*()%s*[%a_(]", "memory is read with its width: write u64[x], or args.NAME[0]", starts = true },
+	{ "()not()%f[^%w_]", "after a value not stands before in and like; unequal is written ~=", starts = true },
+	{ "()!()", "unequal is written ~=", starts = true },
 	{ "()[\"'].*()", "the text is not closed", starts = true },
 	{ "()%$()", "a parameter has a name: write $name", starts = true },
 }
@@ -57,6 +58,7 @@ local AGGREGATE <const> = "an aggregate is an option: %s = "
 
 --- What is called like a function elsewhere.
 habits.FUNCTIONS = {
+	["if"] = "there are no statements: what decides stands in `where`",
 	printf = "nothing is printed in the kernel: capture values, and print them in the handler",
 	print = "nothing is printed in the kernel: capture values, and print them in the handler",
 	count = AGGREGATE:format "count" .. "true",

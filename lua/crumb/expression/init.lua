@@ -169,6 +169,7 @@ local function outlet_region(c, pool, saves, decides, what)
 	local run <const> = region.new(c, pool, saves)
 	run.option = "rule"
 	local no <const> = region.label()
+	c.source = { option = "where" }
 	run:require(decides, no)
 	compute(run, what, saves)
 	run:accept(no)
@@ -207,6 +208,7 @@ local function of_call(c, pool)
 	local run <const> = region.new(c, pool)
 	run.option = "entry"
 	local no <const> = region.label()
+	c.source = { option = "where" }
 	run:require(first, no)
 	c.source = { option = "entry" }
 	local saved <const> = saves:outputs(c, run)
@@ -258,6 +260,7 @@ local function of_from(c, pool)
 	local run <const> = region.new(c, pool)
 	run.option = "from"
 	local no <const> = region.label()
+	c.source = { option = "where" }
 	run:require(decides, no)
 	c.source = { option = "capture" }
 	local saved <const> = saves:outputs(c, run)

@@ -61,7 +61,7 @@ function literal.text(text)
 		elseif ESCAPES[char] then
 			return ESCAPES[char] .. digits
 		end
-		wrong = wrong or ("no escape '\\%s'"):format((char:gsub("%c", "?")))
+		wrong = wrong or ("no escape '\\%s'"):format(char:find "%w" and char .. digits or char:gsub("%c", "?"))
 		return ""
 	end)
 	if wrong then return nil, wrong end

@@ -17,6 +17,8 @@ end
 
 local function kind(word) return function() return { kind = word } end end
 
+local function hook_of(c) return c.scope.hook == "perf" and "perf event" or c.scope.hook end
+
 local RETURNS <const> = { kretprobe = true, uretprobe = true, fexit = true }
 local ENTRIES <const> = { kprobe = true, uprobe = true, fentry = true }
 
@@ -36,7 +38,7 @@ local function only_at_return(c, ast, what)
 			or "latency needs a beginning and an end: returns = true on a function or syscall, or trace:span",
 			c.scope.hook == "uretprobe" and "uprobe:…" or c.scope.hook == "fexit" and "fentry:…" or "kprobe:…")
 	end
-	c:refuse(ast, "a %s has no retval", c.scope.hook)
+	c:refuse(ast, "a %s has no retval", hook_of(c))
 end
 
 local function latency(c, ast)
@@ -59,7 +61,7 @@ local function missing_register(c, ast, what)
 	for known in pairs(c.scope.registers or {}) do names[#names + 1] = known end
 	if #names == 0 and c.scope.registers_missing then c:refuse(ast, "no %s here: %s", what, c.scope.registers_missing) end
 	local _ <const>, near <const> = core.nearest(what, names)
-	c:refuse(ast, "a %s has no %s%s", c.scope.hook, what, near ~= "" and near or c.scope.args and ": write args.NAME" or "")
+	c:refuse(ast, "a %s has no %s%s", hook_of(c), what, near ~= "" and near or c.scope.args and ": write args.NAME" or "")
 end
 
 -- Of a call's end, `argN` is its beginning's; sp and ip are not.
@@ -113,10 +115,10 @@ name.FUNCTIONS = {
 
 local function unknown(c, ast)
 	local word <const> = ast.name
-	local habit <const> = habits.NAMES[word] or habits.FUNCTIONS[word]
-	if habit then c:refuse(ast, "no name '%s': %s", word, habit) end
 	if word == "args" then c:refuse(ast, "args has no value of its own: write args.NAME") end
 	if word == "reg" then c:refuse(ast, "reg has no value of its own: write reg.NAME") end
+	local habit <const> = habits.NAMES[word] or habits.FUNCTIONS[word]
+	if habit then c:refuse(ast, "no name '%s': %s", word, habit) end
 	if BOOLEANS[word] then c:refuse(ast, "%s is compared with what is a bool by its type: write 1 or 0", word) end
 	for _, known in ipairs(name.FUNCTIONS) do
 		if known == word then c:refuse(ast, "%s is a function: write %s(x)", word, word) end
@@ -128,11 +130,6 @@ local function unknown(c, ast)
 	c:refuse(ast, "no name '%s'%s", word, near)
 end
 
---- Whether a name stands for anything by itself.
-function name.is_known(c, word)
-	return c.kept[word] ~= nil or VALUES[word] ~= nil
-end
-
 --- What a name stands for.
 function name.value(c, ast)
 	local kept <const> = c.kept[ast.name]
@@ -142,11 +139,31 @@ function name.value(c, ast)
 	return known(c, ast)
 end
 
---- The value of that name in an enumeration, or a bool; nil: it is none of it.
-function name.of_type(type, word)
+-- The value of that name in an enumeration, or a bool; nil: it is none of it.
+local function of_type(type, word)
 	if not type then return nil end
 	if type.kind == "enum" then return type.values[word] end
 	return type.kind == "bool" and BOOLEANS[word] or nil
+end
+
+--- What a name stands for beside a value that it is compared with: one of its enumeration's, or what it is by itself.
+---@param other table the value
+function name.beside(c, ast, other)
+	local known <const> = of_type(other.type, ast.name)
+	if known then return { kind = "integer", node = c.graph:constant(known) } end
+	if not c.kept[ast.name] and not VALUES[ast.name] then
+		if other.kind == "comm" or other.kind == "string" then
+			c:refuse(ast, "a text stands in quotes: \"%s\"", ast.name)
+		elseif other.type and other.type.kind == "enum" then
+			local names <const> = {}
+			for word in pairs(other.type.values) do names[#names + 1] = word end
+			table.sort(names)
+			local near <const> = select(2, core.nearest(ast.name, names))
+			c:refuse(ast, "no value '%s' in this enumeration%s", ast.name, near ~= "" and near
+				or (" (there are %s)"):format(table.concat(names, ", ", 1, math.min(#names, 8))))
+		end
+	end
+	return name.value(c, ast)
 end
 
 --- args.NAME
@@ -154,7 +171,7 @@ function name.argument(c, ast)
 	local list <const> = c.scope.args
 	if not list then
 		c:refuse(ast, "args.%s is not known%s", ast.name,
-			c.scope.args_missing and ": " .. c.scope.args_missing or (": a %s has no named arguments"):format(c.scope.hook))
+			c.scope.args_missing and ": " .. c.scope.args_missing or (": a %s has no named arguments"):format(hook_of(c)))
 	end
 	local names <const> = {}
 	for i, argument in ipairs(list) do
