@@ -14,14 +14,19 @@ static __always_inline void count(__u32 site, __u32 outcome)
 		__sync_fetch_and_add((__u64 *)account + outcome, 1);
 }
 
+#define SPENT_BITS 32
+
+/* One word tells the second and what was spent in it, so that no hit counts in two. */
 static __always_inline bool within_limit(struct account *gauge, struct frame *frame, __u32 limit)
 {
-	__u64 second = now(frame) / 1000000000, before = gauge->second;
+	__u64 second = now(frame) / 1000000000 << SPENT_BITS;
+	__u64 before = *(volatile __u64 *)&gauge->spent;
 
-	if (before != second &&
-	    __sync_val_compare_and_swap(&gauge->second, before, second) == before)
-		gauge->spent = 0;
-	return __sync_fetch_and_add(&gauge->spent, 1) < limit;
+	/* Who is late, or loses to who begins the same second, counts in that one. */
+	if (before < second &&
+	    __sync_val_compare_and_swap(&gauge->spent, before, second | 1) == before)
+		return true;
+	return (__u32)__sync_fetch_and_add(&gauge->spent, 1) < limit;
 }
 
 /* Whether a hit that the rule accepted goes on to the outlets; if not, it is counted. */
@@ -35,12 +40,10 @@ __noinline int admitted(struct frame *frame, struct body *body)
 		return 0;
 	number = frame->site;
 	site = bpf_map_lookup_elem(&sites, &number);
-	if (!site)
-		return 0;
-	number = site->gauge;
+	number = site ? site->gauge : 0;
 	gauge = bpf_map_lookup_elem(&accounts, &number);
 	if (!gauge)
-		return 0;
+		return 1;
 	if (body->sample > 1 && __sync_fetch_and_add(&gauge->ticks, 1) % body->sample) {
 		count(frame->site, OUTCOME(sampled_out));
 		return 0;

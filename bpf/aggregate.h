@@ -55,11 +55,13 @@ __noinline int keep_stack(struct frame *frame, __u32 kind)
 	if (!frame)
 		return 0;
 	scratch = scratch_of(frame);
-	known = bpf_map_lookup_elem(&stacks, &first);
-	if (!scratch || !known)
+	if (!scratch)
 		return 0;
+	known = bpf_map_lookup_elem(&stacks, &first);
 	stack = kind == KEY_KSTACK ? &scratch->kstack : &scratch->ustack;
-	if (stack->bytes > 0) {
+	if (kind == KEY_USTACK)
+		stack->pid = pid_tgid() >> 32;
+	if (known && stack->bytes > 0) {
 		number = stack_hash(stack);
 		if (!bpf_map_lookup_elem(known, &number) &&
 		    bpf_map_update_elem(known, &number, stack, BPF_NOEXIST) &&
@@ -125,7 +127,7 @@ static __always_inline bool put_text(struct frame *frame, struct scratch *scratc
 				     const struct key *key, __u64 *words)
 {
 	__u32 from = key->slot;
-	long length;
+	__s64 length;
 
 	if (key->kind == KEY_STRING) {
 		if (slot_failed(frame, from))
@@ -139,21 +141,21 @@ static __always_inline bool put_text(struct frame *frame, struct scratch *scratc
 		return false;
 	length = (__u16)(scratch->pair.cells[from] >> 16);
 	from = (__u16)scratch->pair.cells[from];
-	if (length > TEXT_BYTES)
-		length = TEXT_BYTES;
-	if (from > SAVED_BYTES - TEXT_BYTES || length < 0)
+	length = at_most(length, TEXT_BYTES);
+	if (from + length > SAVED_BYTES)
 		return false;
 	return !length || !bpf_probe_read_kernel(words, length, scratch->pair.bytes + from);
 }
 
-/* One key of a long row key, `at` words from its beginning; where the next one begins, or -1. */
+/* One key of a long row key, at word `at`: where the next one begins, or -1: it has no room. */
 __noinline int large_key_part(struct frame *frame, struct body *body, __u32 number, __u32 at)
 {
 	struct scratch *scratch;
 	struct key *key;
 	bool known;
 
-	if (!frame || !body || number >= MAX_KEYS || at > LARGE_WORDS - 2 - WORDS_OF_TEXT)
+	/* Two words and the last one fit. */
+	if (!frame || !body || number >= MAX_KEYS || at > LARGE_WORDS - 3)
 		return -1;
 	scratch = scratch_of(frame);
 	if (!scratch)
@@ -164,6 +166,8 @@ __noinline int large_key_part(struct frame *frame, struct body *body, __u32 numb
 		return at + 2;
 	}
 	if (key->kind == KEY_STRING || key->kind == KEY_SAVED_STRING) {
+		if (at > LARGE_WORDS - 1 - WORDS_OF_TEXT)
+			return -1;
 		known = put_text(frame, scratch, key, &scratch->key.words[at]);
 		at += WORDS_OF_TEXT;
 	} else {
@@ -251,11 +255,14 @@ static __always_inline __u32 log2_bucket(__s64 value)
 
 static __always_inline __u32 linear_bucket(const struct aggregate *aggregate, __s64 value)
 {
+	__u64 step = aggregate->step, past;
+
 	if (value < aggregate->min)
 		return 0;
-	if (value >= aggregate->max)
-		value = aggregate->max - 1 + aggregate->step;
-	return 1 + (__u64)(value - aggregate->min) / (__u64)aggregate->step;
+	if (value < aggregate->max)
+		return 1 + ((__u64)value - aggregate->min) / step;
+	past = (__u64)aggregate->max - aggregate->min + step - 1;
+	return 1 + past / step;
 }
 
 static __always_inline bool raise(__s64 *cell, __s64 value, bool lower)

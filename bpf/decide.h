@@ -140,7 +140,7 @@ static __always_inline __u64 calculated(const struct step *step, __u64 a, __u64 
 /* The value of a step; its failure is that of what it is made of. */
 static __always_inline bool compute(struct frame *frame, const struct step *step, __u64 *value)
 {
-	bool constant = step->flags & FLAG_CONSTANT;
+	bool constant = step->flags & FLAG_CONSTANT || step->op == OP_CONVERT;
 
 	switch (step->op) {
 	case OP_CONSTANT:
@@ -268,8 +268,8 @@ __noinline int decide(struct frame *frame, struct body *body, __u32 number)
 /* The same, and faster for the many rules that are decided by one step or none. */
 static __always_inline bool accepts(struct frame *frame, struct body *body, __u32 number)
 {
-	if (number == ACCEPTED)
-		return true;
+	if (is_verdict(number))
+		return number == ACCEPTED;
 	number = take_step(frame, body, number);
 	return is_verdict(number) ? number == ACCEPTED : decide(frame, body, number);
 }

@@ -17,54 +17,45 @@ static __always_inline __u64 string_cell(__u32 at, long length, __u32 most)
 	return PIECE(at, cut ? most : (length > 0 ? length - 1 : 0), cut);
 }
 
-/* Where a piece of `size` bytes can be put; NULL: the record has no room for it. */
-static __always_inline char *place(struct scratch *scratch, __u64 at, __u64 size)
+/* Where a piece begins, with room behind it for the largest one. */
+static __always_inline char *place(struct scratch *scratch, __u64 at)
 {
-	__u64 end = at + size;
+	return scratch->record + at_most(at, RECORD_BYTES);
+}
 
-	barrier_var(at);
-	barrier_var(end);
-	return at <= RECORD_BYTES && end <= RECORD_BYTES ? scratch->record + at : NULL;
+static __always_inline bool has_room(__u64 at, __u64 size)
+{
+	return at + size <= RECORD_BYTES;
 }
 
 static __always_inline bool put_string(struct scratch *scratch, __u32 at, __u64 from, __u32 most,
 				       __u64 *cell)
 {
-	__u64 size = at_most(most, PIECE_BYTES - 2) + 2;
-	char *to = place(scratch, at, size);
-	long length;
+	__u64 size = at_most(most, PIECE_BYTES) + 2;
+	long length = read_string(place(scratch, at), size, from);
 
-	if (!to)
-		return false;
-	length = read_string(to, size, from);
 	*cell = string_cell(at, length, size - 2);
-	return length >= 0;
+	return length >= 0 && has_room(at, (__u16)(*cell >> 16));
 }
 
 static __always_inline bool put_bytes(struct scratch *scratch, __u32 at, __u64 from, __u64 wanted,
 				      __u32 most, __u64 *cell)
 {
-	__u64 size = (__s64)wanted < 0 ? 0 : wanted > most ? most : wanted;
-	char *to;
+	__u64 length = (__s64)wanted < 0 ? 0 : wanted;
+	__u64 size = at_most(at_most(length, most), PIECE_BYTES);
 
-	size = at_most(size, PIECE_BYTES);
-	to = place(scratch, at, size);
-	if (!to)
-		return false;
-	*cell = PIECE(at, size, wanted > most);
-	return !size || !read_memory(to, size, from);
+	*cell = PIECE(at, size, length > size);
+	return has_room(at, size) && (!size || !read_memory(place(scratch, at), size, from));
 }
 
 static __always_inline bool put_copy(struct scratch *scratch, __u32 at, const void *from,
 				     __s32 bytes, __u64 *cell)
 {
 	__u64 size = at_most(bytes < 0 ? 0 : bytes, PIECE_BYTES);
-	char *to = place(scratch, at, size);
 
-	if (bytes < 0 || !to)
-		return false;
 	*cell = PIECE(at, size, 0);
-	return !size || !bpf_probe_read_kernel(to, size, from);
+	return bytes >= 0 && has_room(at, size) &&
+	       (!size || !bpf_probe_read_kernel(place(scratch, at), size, from));
 }
 
 /* A cell of the pair: its value, or its piece, at a new place. */
@@ -158,18 +149,20 @@ __noinline int put_cell(struct frame *frame, struct body *body, __u32 number, __
 static __always_inline void ring_the_bell(void *ring)
 {
 	__u32 armed = bell;
+	void *nothing;
 
 	if (armed == BELL_OFF)
 		return;
 	if (armed == BELL_NEARLY_FULL && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) <
 						 bpf_ringbuf_query(ring, BPF_RB_RING_SIZE) / 4 * 3)
 		return;
-	if (__sync_val_compare_and_swap(&bell, armed, BELL_OFF) == armed) {
-		void *nothing = bpf_ringbuf_reserve(ring, 8, 0);
-
-		if (nothing)
-			bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
-	}
+	/* What wakes him is taken first: without room for it the bell stays armed. */
+	nothing = bpf_ringbuf_reserve(ring, 8, 0);
+	if (nothing)
+		bpf_ringbuf_discard(nothing,
+				    __sync_val_compare_and_swap(&bell, armed, BELL_OFF) == armed
+					    ? BPF_RB_FORCE_WAKEUP
+					    : BPF_RB_NO_WAKEUP);
 }
 
 /* Sends the record; 0, or a negative errno. */
@@ -199,6 +192,8 @@ __noinline int emit(struct frame *frame, struct body *body)
 	ids = bpf_get_current_uid_gid();
 	record->uid = ids;
 	record->gid = ids >> 32;
+	/* Older kernels write up to the end of the name only. */
+	__builtin_memset(record->comm, 0, sizeof(record->comm));
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
 	record->failed = 0;
 	record->cpu = bpf_get_smp_processor_id();

@@ -47,7 +47,6 @@ static __always_inline void read_stacks(void *context, struct frame *frame, __u3
 		scratch->kstack.bytes = bpf_get_stack(context, scratch->kstack.frames,
 						      sizeof(scratch->kstack.frames), 0);
 	if (flags & BODY_USTACK) {
-		scratch->ustack.pid = bpf_get_current_pid_tgid() >> 32;
 		scratch->ustack.bytes =
 			bpf_get_stack(context, scratch->ustack.frames,
 				      sizeof(scratch->ustack.frames), BPF_F_USER_STACK);
@@ -72,7 +71,7 @@ static __always_inline void outlets(void *context, struct frame *frame, struct b
 
 static __always_inline void begin(struct frame *frame, struct body *body)
 {
-	if (!accepts(frame, body, body->open_start)) {
+	if (!accepts(frame, body, body->open_start) || !has_key(frame, body)) {
 		count(frame->site, OUTCOME(filtered));
 		return;
 	}
@@ -88,7 +87,7 @@ static __always_inline __u32 end(struct frame *frame, struct body *body, __u32 r
 		if (!body && !has_pairs(frame->site))
 			return 0;
 		body = NULL;
-	} else if (!body || !accepts(frame, body, body->key_start)) {
+	} else if (!body || !accepts(frame, body, body->key_start) || !has_key(frame, body)) {
 		count(frame->site, OUTCOME(unmatched));
 		return 0;
 	}
@@ -108,7 +107,7 @@ static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 		return;
 	frame->site = number;
 	number = *(volatile __u32 *)&site->body;
-	if (!number && !pair_ends)
+	if (!number && role != ROLE_RETURN)
 		return;
 	frame->context = (__u64)context;
 	frame->scratch = NO_SCRATCH;

@@ -129,7 +129,8 @@ struct scratch {
 	__u64 kstack_number, ustack_number;
 	struct pair pair;
 	struct large_key key;
-	char record[RECORD_BYTES + PIECE_BYTES] __attribute__((aligned(8))); /* struct record */
+	/* A struct record, and room for a piece that turns out not to fit. */
+	char record[RECORD_BYTES + PIECE_BYTES + 2] __attribute__((aligned(8)));
 };
 
 struct {
@@ -140,6 +141,10 @@ struct {
 } scratches SEC(".maps");
 
 volatile __u32 bell; /* enum bell */
+
+/* Who holds one may begin and end the spans whose keys have that hash. */
+#define LOCKS 256 /* a power of two */
+__u32 locks[LOCKS] __attribute__((aligned(64)));
 
 /* The PID namespace whose numbers the script knows; 0: the first, which has the kernel's own. */
 const volatile __u64 pidns_dev, pidns_ino;

@@ -1,7 +1,9 @@
 /*
  * pair: what begins at one hit and ends at another: calls, and the spans of a key.
  *
- * A pair names the body that decides at its end, and is counted where it began.
+ * A pair names the body that decides at its end, and is counted where it began.  A call's key is
+ * its thread's alone; that of a span is anybody's, so what is done to it is done under a lock.
+ * Only user space takes pairs out without: who takes one out is who succeeds to delete it.
  */
 #ifndef CRUMB_PAIR_H
 #define CRUMB_PAIR_H
@@ -32,6 +34,36 @@ static __always_inline struct pair_key key_of(const struct frame *frame, const s
 	return (struct pair_key){ .owner = body->owner,
 				  .a = slot(frame, body->key_slots[0]),
 				  .b = slot(frame, body->key_slots[1]) };
+}
+
+/* Whether the key of a body's pairs could be read. */
+static __always_inline bool has_key(const struct frame *frame, const struct body *body)
+{
+	return body->flags & BODY_CALL ||
+	       !(slot_failed(frame, body->key_slots[0]) || slot_failed(frame, body->key_slots[1]));
+}
+
+#define LOCK_TRIES 32 /* a microsecond or two: longer than others hold it, but for the preempted */
+#define NO_LOCK LOCKS
+
+static __always_inline __u32 lock_of(const struct pair_key *key)
+{
+	return ((key->a ^ key->b << 32 ^ key->b >> 32 ^ key->owner) * 0x9e3779b97f4a7c15) >> 56;
+}
+
+/* Whether the lock could be had: a program cannot wait for one that it interrupts. */
+__noinline int lock(__u32 number)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (!__sync_val_compare_and_swap(&locks[number & (LOCKS - 1)], 0, 1))
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline void unlock(__u32 number)
+{
+	__sync_lock_test_and_set(&locks[number & (LOCKS - 1)], 0);
 }
 
 /* Removes the pair that an earlier beginning left under the key. */
@@ -97,30 +129,46 @@ static __always_inline void fill_pair(struct frame *frame, struct body *body, st
 	}
 }
 
+/* Puts the pair that was made in the scratch slot under its key; 0, or a negative errno. */
+static __always_inline int put_pair(struct scratch *scratch, struct pair_key *key)
+{
+	__u32 first = 0;
+	void *known = bpf_map_lookup_elem(&pairs, &first);
+	int err;
+
+	if (!known)
+		return -1;
+	err = bpf_map_update_elem(known, key, &scratch->pair, BPF_NOEXIST);
+	if (!err)
+		return 0;
+	abandon(known, key);
+	return bpf_map_update_elem(known, key, &scratch->pair, BPF_NOEXIST);
+}
+
 /* Begins a pair and counts it. */
 __noinline int open_pair(struct frame *frame, struct body *body)
 {
 	struct scratch *scratch;
 	struct pair_key key;
-	__u32 first = 0;
-	void *known;
-	int err;
+	__u32 locked = NO_LOCK;
+	int err = -1;
 
 	if (!frame || !body)
 		return 0;
 	scratch = scratch_of(frame);
-	known = bpf_map_lookup_elem(&pairs, &first);
-	if (!scratch || !known) {
+	if (!scratch) {
 		count(frame->site, OUTCOME(refused));
 		return 0;
 	}
 	key = key_of(frame, body);
 	fill_pair(frame, body, &scratch->pair);
 	refer(body->partner, 1);
-	err = bpf_map_update_elem(known, &key, &scratch->pair, BPF_NOEXIST);
-	if (err) {
-		abandon(known, &key);
-		err = bpf_map_update_elem(known, &key, &scratch->pair, BPF_NOEXIST);
+	if (!(body->flags & BODY_CALL))
+		locked = lock_of(&key);
+	if (locked == NO_LOCK || lock(locked)) {
+		err = put_pair(scratch, &key);
+		if (locked != NO_LOCK)
+			unlock(locked);
 	}
 	if (err)
 		refer(body->partner, -1);
@@ -177,23 +225,37 @@ static __always_inline __u32 take_pair(struct frame *frame, struct pair_key *key
 __noinline int close_pair(struct frame *frame, struct body *body)
 {
 	struct pair_key key;
-	__u32 taken;
+	__u32 locked, taken = 0;
 
 	if (!frame)
 		return 0;
-	key = body ? key_of(frame, body) : call_key(frame);
-	taken = take_pair(frame, &key);
+	if (!body) {
+		key = call_key(frame);
+		taken = take_pair(frame, &key);
+	} else {
+		key = key_of(frame, body);
+		locked = lock_of(&key);
+		if (lock(locked)) {
+			taken = take_pair(frame, &key);
+			unlock(locked);
+		}
+	}
 	if (!taken)
 		count(frame->site, OUTCOME(unmatched));
 	return taken;
 }
 
-/* Whether any pair that began at the site has not ended. */
+/* Whether any pair that began at the site has not ended; in this order none is missed. */
 static __always_inline bool has_pairs(__u32 site)
 {
-	struct account *account = bpf_map_lookup_elem(&accounts, &site);
+	volatile struct account *account = bpf_map_lookup_elem(&accounts, &site);
+	__u64 ended;
 
-	return account && account->opened != account->closed + account->abandoned;
+	if (!account)
+		return false;
+	ended = account->closed;
+	ended += account->abandoned;
+	return account->opened != ended;
 }
 
 #endif

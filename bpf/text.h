@@ -4,6 +4,8 @@
 
 #include "frame.h"
 
+#define LONGER 1 /* a text has more bytes than are compared, and was not cut on purpose */
+
 /* Two bytes more than are compared: a NUL, and one to tell what goes on behind. */
 struct read_text {
 	union {
@@ -13,7 +15,7 @@ struct read_text {
 	};
 };
 
-/* Reads the text of a step with zeros to its end: its length, or a negative errno. */
+/* Reads the text of a step with zeros to its end: 0, LONGER when it goes on, or a negative errno. */
 static __always_inline long read_text(struct read_text *text, const struct frame *frame,
 				      const struct step *step)
 {
@@ -27,14 +29,16 @@ static __always_inline long read_text(struct read_text *text, const struct frame
 
 	if (step->flags & FLAG_COMM) {
 		bpf_get_current_comm(text->bytes, 16);
-		return 16;
+		return 0;
 	}
 	if (slot_failed(frame, step->a))
 		return -1;
 	length = read_string(text->bytes, most + 2, slot(frame, step->a));
-	if (length == most + 2)
-		text->bytes[most] = 0; /* it was cut */
-	return length;
+	if (length == most + 2) {
+		text->bytes[most] = 0;
+		return step->b ? 0 : LONGER;
+	}
+	return length < 0 ? length : 0;
 }
 
 static __always_inline bool text_equal(const struct read_text *text, const char *wanted)
@@ -64,7 +68,8 @@ __noinline __u64 feed(struct pattern *pattern, __u64 bytes, __u64 states)
 	return states;
 }
 
-static __always_inline bool text_like(const struct read_text *text, __u32 number)
+/* Of a text that goes on only the beginning is known: whatever follows, a last star takes it. */
+static __always_inline bool text_like(const struct read_text *text, __u32 number, bool longer)
 {
 	struct pattern *pattern = bpf_map_lookup_elem(&patterns, &number);
 	__u64 states = 1;
@@ -76,6 +81,8 @@ static __always_inline bool text_like(const struct read_text *text, __u32 number
 			break;
 		states = feed(pattern, text->words[i], states);
 	}
+	if (longer)
+		states &= pattern->stay;
 	return states & pattern->accept;
 }
 
@@ -95,18 +102,19 @@ static __always_inline __u32 way_on(const struct step *step, int answer)
 }
 
 static __always_inline int text_answer(struct read_text *text, const struct body *body,
-				       const struct step *step, long length)
+				       const struct step *step, long extent)
 {
 	__u32 number = step->value;
 
-	if (length < 0)
+	if (extent < 0)
 		return -1;
 	if (step->op == OP_TEXT_LIKE)
-		return text_like(text, number);
+		return text_like(text, number, extent == LONGER);
+	if (extent == LONGER)
+		return 0;
 	if (step->op == OP_TEXT_IN)
 		return text_in(text, number);
-	return number < MAX_TEXTS && length <= TEXT_BYTES + 1 &&
-	       text_equal(text, body->texts[number]);
+	return number < MAX_TEXTS && text_equal(text, body->texts[number]);
 }
 
 /* Takes the step of that number, which compares a text: the step to go on at. */
@@ -114,13 +122,13 @@ __noinline int compare_text(struct frame *frame, struct body *body, __u32 number
 {
 	struct read_text text = {};
 	struct step *step;
-	long length;
+	long extent;
 
 	if (!frame || !body)
-		return MAX_STEPS;
+		return REJECTED;
 	step = &body->steps[number & (MAX_STEPS - 1)];
-	length = read_text(&text, frame, step);
-	return way_on(step, text_answer(&text, body, step, length));
+	extent = read_text(&text, frame, step);
+	return way_on(step, text_answer(&text, body, step, extent));
 }
 
 #endif

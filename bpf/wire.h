@@ -64,9 +64,8 @@ struct account {
 	__u64 unmatched; /* ends without a beginning: no hits of this site's */
 	__u64 rows_lost; /* by the aggregates of a rule that sends events too */
 	__u64 ticks; /* for `sample` */
-	__u64 second; /* for `limit`: which one */
-	__u64 spent; /* and how many in it */
-	__u64 reserved;
+	__u64 spent; /* for `limit`: the second in the upper half, and how many in it */
+	__u64 reserved[2];
 };
 
 /* Steps compute values into slots and choose the way; they only ever go forward. */
@@ -97,6 +96,7 @@ enum op {
 	OP_TEXT_EQ, /* the text, its first b bytes (0: TEXT_BYTES), is body.texts[value] */
 	OP_TEXT_LIKE, /* the text matches the pattern number `value` */
 	OP_TEXT_IN, /* the text is in the set of texts number `value` */
+	/* of a text that is longer than TEXT_BYTES and b is 0: only LIKE, by what ends in a star */
 	/* the end */
 	OP_ACCEPT,
 	OP_REJECT,
@@ -282,7 +282,7 @@ struct pair {
 	__u32 body; /* which decides at the end */
 	__u64 args[6];
 	__u32 failed; /* a bit for each cell that could not be read */
-	__u32 used; /* of `bytes` */
+	__u32 pad;
 	__u64 cells[MAX_SAVES];
 	char bytes[SAVED_BYTES];
 };
