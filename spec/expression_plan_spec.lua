@@ -148,7 +148,7 @@ describe("paths", function()
 	end)
 
 	it("read what a hook's context has", function()
-		local context = ("<I8c16i4c4I2I2I4I8I8z"):pack(0, "cat", -5, "\127\0\0\1", 56, 6, 0, 0xffffffff80000000, 9, "/tmp")
+		local context = ("<I8c16i4c4I2I2I4I8I8z"):pack(0, "cat", -5, "\127\0\0\1", 56, 6, 0, 1 << 40 | 0x80000000, 9, "/tmp")
 		local hit = { context = 0x9000, memory = { [0x9000] = context } }
 		local plan = compile({ capture = {
 			comm2 = "args.prev_comm", pid2 = "args.prev_pid", address = "ntop(args.address)", file = "args.filename",
@@ -335,6 +335,8 @@ describe("calls", function()
 		assert.equal(2, #plan.saved)
 		entry.memory[0x20] = ("<i8I8"):pack(2, 0x500)
 		assert.is_nil(call({ where = "args.fd > 2" }, at, entry, exit))
+		event = call({ capture = { x = "arg0", y = "entry(args.fd)" } }, at, entry, exit)
+		assert.same({ x = 2, y = 2, retval = -2, latency = 4 }, event)
 		-- On the stack of a kernel function too.
 		event = call({ capture = { x = "args.seventh" } }, scope.kprobe { pair = "call" },
 			{ registers = { SP = 0x100 }, memory = { [0x100] = ("<i8i8"):pack(0, 7) } },
@@ -350,7 +352,7 @@ describe("calls", function()
 
 	it("have kept texts as keys", function()
 		local plan = compile({
-			count = true, by = { file = "entry(str(arg0))", size = "entry(u32[arg1])" }, capture = { "entry(str(arg2))" },
+			count = true, by = { file = "entry(str(arg2))", size = "entry(u32[arg1])" }, capture = { "entry(str(arg0))" },
 		}, scope.uprobe { pair = "call" })
 		assert.same({ { kind = "SAVED_STRING", slot = 1 }, { kind = "SLOT", slot = 0 } }, plan.by)
 		assert.same({ "SLOT", "STRING", "STRING" }, { plan.saved[1].kind, plan.saved[2].kind, plan.saved[3].kind })
@@ -402,8 +404,13 @@ describe("spans", function()
 	end)
 
 	it("with one key use it twice", function()
-		local plan = compile({ key = "arg0" }, scope.uprobe { pair = "from" })
-		assert.same({ 0, 0 }, plan.key_slots)
+		local plan = compile({ key = "arg0", where = "arg0 > 5" }, scope.uprobe { pair = "from" })
+		assert.equal(plan.key_slots[1], plan.key_slots[2])
+		for _, start in ipairs { plan.open_start, plan.key_start } do
+			local one = machine.new { registers = { ARG0 = 6 } }
+			assert.is_true(one:run(plan, start))
+			assert.equal(6, one:slot(plan.key_slots[1]))
+		end
 	end)
 end)
 

@@ -2,6 +2,7 @@
 local expression = require "crumb.expression"
 local machine = require "support.machine"
 local scope = require "support.scope"
+local types = require "crumb.expression.types"
 
 -- Whether the condition holds in that world.
 local function holds(where, world, at, params)
@@ -273,5 +274,46 @@ describe("texts", function()
 		assert.same({ { kind = "STRING", slot = 0, size = 256 } }, plan.outputs)
 		_, plan = value("bytes(arg0, 4k)", { registers = { ARG0 = 0 } })
 		assert.same({ { kind = "BYTES", slot = 0, length = 1, size = 4096 } }, plan.outputs)
+	end)
+end)
+
+describe("types", function()
+	local SHAPES = {
+		{ name = "const unsigned char", kind = "int", size = 1, signed = false },
+		{ name = "u8", kind = "int", size = 1, signed = false },
+		{ name = "struct file", kind = "none" },
+		["struct file"] = { name = "struct file", kind = "struct", size = 8, members = { { name = "x", id = 2, offset = 4 } } },
+		{ name = "void *", kind = "pointer", size = 8, element = { id = 0, name = "void" } },
+		{ name = "struct file *", kind = "pointer", size = 8, element = { id = 3, name = "struct file" } },
+		{ name = "enum e", kind = "enum", size = 4, signed = true, values = { { name = "A", value = -1 }, { name = "B", value = 2 } } },
+		{ name = "float", kind = "float", size = 4 },
+		{ name = "struct nobody", kind = "none" },
+		{ name = "char [4]", kind = "array", size = 4, count = 4, element = { id = 1, name = "char" } },
+	}
+	local asked = 0
+	local source = { type = function(_, id)
+		asked = asked + 1
+		if not SHAPES[id] then return nil, "no type " .. id end
+		return SHAPES[id]
+	end }
+
+	it("are made of what a source says, once", function()
+		assert.same({ kind = "int", size = 1, signed = false, char = true }, types.of(source, 1))
+		assert.same({ kind = "int", size = 1, signed = false, char = false }, types.of(source, 2))
+		local file = types.of(source, 3)
+		assert.same({ "struct", 8, "struct file" }, { file.kind, file.size, file.name })
+		assert.same({ offset = 4, type = types.of(source, 2) }, file.member "x")
+		assert.is_nil(file.member "y")
+		assert.same({ "x" }, file.names())
+		assert.is_nil(types.of(source, 4).target())
+		assert.equal(file, types.of(source, 5).target())
+		assert.same({ A = -1, B = 2 }, types.of(source, 6).values)
+		assert.same({ kind = "unknown", why = "float holds nothing that can be read" }, types.of(source, 7))
+		assert.same({ kind = "unknown", why = "struct nobody holds nothing that can be read" }, types.of(source, 8))
+		assert.same({ kind = "unknown", why = "no type 99" }, types.of(source, 99))
+		assert.equal(types.of(source, 1), types.of(source, 9).element())
+		local before = asked
+		types.of(source, 1)
+		assert.equal(before, asked)
 	end)
 end)

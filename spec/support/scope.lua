@@ -94,7 +94,7 @@ function scope.tracepoint(more)
 		site_count = 1,
 		args = {
 			{ name = "prev_comm", load = { context = 8, width = 16 }, type = array(16, TYPES.char) },
-			{ name = "prev_pid", load = { context = 24, width = 4, signed = true }, type = TYPES.s32 },
+			{ name = "prev_pid", load = { context = 24, width = 4 }, type = TYPES.s32 },
 			{ name = "address", load = { context = 28, width = 4 }, type = array(4, TYPES.u8) },
 			{ name = "filename", load = { data_location = 32 }, type = pointer(TYPES.char) },
 			{ name = "flags", load = { context = 40, width = 8 }, type = TYPES.s32 },
