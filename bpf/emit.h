@@ -165,7 +165,15 @@ static __always_inline void ring_the_bell(void *ring)
 					    : BPF_RB_NO_WAKEUP);
 }
 
-/* Sends the record; 0, or a negative errno. */
+static __always_inline int send(void *ring, struct scratch *scratch, __u32 size)
+{
+	int err = bpf_ringbuf_output(ring, scratch->record, size, BPF_RB_NO_WAKEUP);
+
+	ring_the_bell(ring);
+	return err;
+}
+
+/* Makes the record and sends it; 0, or a negative errno. */
 __noinline int emit(struct frame *frame, struct body *body)
 {
 	struct scratch *scratch;
@@ -173,14 +181,11 @@ __noinline int emit(struct frame *frame, struct body *body)
 	__u64 ids;
 	__u32 at, number;
 	void *ring;
-	int err;
 
 	if (!frame || !body)
 		return -1;
 	scratch = scratch_of(frame);
-	number = body->ring;
-	ring = bpf_map_lookup_elem(&rings, &number);
-	if (!scratch || !ring)
+	if (!scratch)
 		return -1;
 	record = (struct record *)scratch->record;
 	record->time = now(frame);
@@ -205,9 +210,11 @@ __noinline int emit(struct frame *frame, struct body *body)
 	}
 	if (at > RECORD_BYTES)
 		return -1;
-	err = bpf_ringbuf_output(ring, scratch->record, at, BPF_RB_NO_WAKEUP);
-	ring_the_bell(ring);
-	return err;
+	number = body->ring;
+	if (!number)
+		return send(&first_ring, scratch, at);
+	ring = bpf_map_lookup_elem(&rings, &number);
+	return ring ? send(ring, scratch, at) : -1;
 }
 
 #endif

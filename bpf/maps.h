@@ -109,6 +109,12 @@ HASH(large_table_map, struct large_key, struct row);
 HASH(pair_map, struct pair_key, struct pair);
 HASH(stack_map, __u64, struct stack);
 
+/* Every trace has one ring from the start: to put one in a map of maps takes a grace period. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} first_ring SEC(".maps");
+
 struct ring_map {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);

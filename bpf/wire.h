@@ -230,7 +230,7 @@ struct body {
 	__u32 flags;
 	__u32 sample; /* one in so many; 0: all */
 	__u32 limit; /* a second; 0: all */
-	__u32 ring; /* index in `rings` */
+	__u32 ring; /* index in `rings`; 0: `first_ring` */
 	__u32 table; /* index in `small_tables` or `large_tables` */
 	__u32 owner; /* of the pairs of a span: its number, which is no other site's or span's */
 	__u32 partner; /* the body that decides at the pair's end */

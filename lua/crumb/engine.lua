@@ -216,7 +216,7 @@ end
 --- Adds to one outcome of a site.
 function Engine:count(site, outcome, by) self.accounts:add(site, self.wire.at.account[outcome], by) end
 
---- A ring buffer, which the ring reads too.
+--- One more ring buffer than the first, whose number is 0.
 --- Errors: nil, message, errno.
 ---@param size integer bytes
 ---@return integer? number
@@ -301,13 +301,14 @@ function Engine:close()
 	for _, map in pairs(self.inner) do map:close() end
 end
 
-local function open_object(bytes, sites)
+local function open_object(bytes, limits)
 	local object <const>, message <const>, errno <const> = core.object(bytes, "crumb", "the engine")
 	if not object then return nil, message, errno end
 	members(object)
 	for _, program in pairs(object.programs) do program:set_autoload(false) end
-	object.maps.sites:set_max_entries(sites + 1)
-	object.maps.accounts:set_max_entries(sites + 1)
+	object.maps.sites:set_max_entries(limits.sites + 1)
+	object.maps.accounts:set_max_entries(limits.sites + 1)
+	object.maps.first_ring:set_max_entries(limits.ring_size)
 	local device <const>, inode <const> = core.pid_namespace()
 	object.globals.pidns_dev, object.globals.pidns_ino = device or 0, inode or 0
 	local loaded <const>, why <const>, number <const> = object:load()
@@ -317,9 +318,9 @@ local function open_object(bytes, sites)
 end
 
 local function pools_of(maps)
-	local pools <const> = { rings = new_pool(0, maps.rings.max_entries - 1), families = new_pool(0, 63) }
-	-- Site 0 and body 0 are none.
-	for _, name in ipairs { "sites", "bodies", "patterns", "sets", "text_sets", "small_tables", "large_tables" } do
+	local pools <const> = { families = new_pool(0, 63) }
+	-- Site 0 and body 0 are none, ring 0 is the first.
+	for _, name in ipairs { "rings", "sites", "bodies", "patterns", "sets", "text_sets", "small_tables", "large_tables" } do
 		pools[name] = new_pool(1, maps[name].max_entries - 1)
 	end
 	return pools
@@ -342,6 +343,8 @@ local function fill(self)
 	local ring <const>, message <const>, errno <const> = core.ring(self.object)
 	if not ring then return nil, message, errno end
 	self.ring, self.reclaim.ring = ring, ring
+	local added <const>, why <const>, code <const> = ring:add_map(self.maps.first_ring)
+	if not added then return nil, why, code end
 	return self
 end
 
@@ -349,13 +352,13 @@ local engine = {}
 
 --- Opens the engine, without a program loaded.
 --- Errors: nil, message, errno.
----@param limits { sites: integer, pairs: integer, stacks: integer } how many there may be
+---@param limits { sites: integer, pairs: integer, stacks: integer, ring_size: integer } how many there may be; bytes
 ---@return crumb.Engine?, string?, integer?
 function engine.open(limits)
 	local bytes <const> = core.engine()
 	local numbers <const>, message <const>, errno <const> = wire.read(bytes)
 	if not numbers then return nil, message, errno end
-	local object <const>, why <const>, refused <const> = open_object(bytes, limits.sites)
+	local object <const>, why <const>, refused <const> = open_object(bytes, limits)
 	if not object then return nil, why, refused end
 	return fill(setmetatable({
 		wire = numbers, object = object, maps = object.maps, limits = limits, inner = {}, layouts = {}, generation = 0,

@@ -72,12 +72,8 @@ end
 
 -- The ring that a probe's events go to: its own, when it wants another size.
 local function ring_of(self, given)
-	local own <const> = given.ring_size ~= self.options.ring_size
-	if not own and self.ring_number then return self.ring_number end
-	local number <const>, message <const>, errno <const> = self.engine:add_ring(given.ring_size or RING_SIZE)
-	if not number then return nil, message, errno end
-	if not own then self.ring_number = number end
-	return number
+	if given.ring_size == self.options.ring_size then return 0 end
+	return self.engine:add_ring(given.ring_size)
 end
 
 --- What words mean that only the trace knows, by kind.
@@ -343,7 +339,9 @@ function trace.open(given)
 	given = options.check("crumb.trace", given, TRACE_OPTIONS)
 	options.call("crumb.trace", check_shared, given)
 	local opened <const>, message <const>, errno <const> =
-		engine.open { sites = given.sites or SITES, pairs = PAIRS, stacks = STACKS }
+		engine.open {
+			sites = given.sites or SITES, pairs = PAIRS, stacks = STACKS, ring_size = given.ring_size or RING_SIZE,
+		}
 	if not opened then return nil, message, errno end
 	local self <const> = setmetatable({ engine = opened, options = given, probes = {}, next_cookie = 0 }, Trace)
 	self.delivery = new_delivery(opened)
