@@ -232,12 +232,11 @@ function Delivery:each(what, inbox, fields, given)
 	local next_values <const> = trail_of(self, loop, { fields = fields, owner = inbox, other = other })
 	local guard <const> = closing(self)
 	self.reader = inbox
-	if inbox:waiting() == 0 then return next_values, nil, nil, guard end
 	return function()
-		local event <const> = inbox:pop()
-		if not event then return next_values() end
+		-- What another loop came upon waits here.
+		if inbox.first > inbox.last then return next_values() end
 		inbox.delivered = inbox.delivered + 1
-		return values_of(event, fields)
+		return values_of(inbox:pop(), fields)
 	end, nil, nil, guard
 end
 

@@ -6,24 +6,25 @@ local family = {}
 
 local EOPNOTSUPP <const> = 95
 
--- The programs that keep the map while processes come and go.
-local HOOKS <const> = { on_fork = "sched_process_fork", on_exit = "sched_process_exit" }
+-- The programs that keep the map while processes come and go, and what attaches them.
+local HOOKS <const> = {
+	on_fork = function(link) return link:attach_tracepoint("task", "task_newtask", 0) end,
+	on_exit = function(link) return link:attach_raw_tracepoint("sched_process_exit", 0) end,
+}
 
 local function attach_hooks(engine)
 	if engine.family_links then return true end
 	local made <const> = {}
-	for name, event in pairs(HOOKS) do
-		local site <const> = { kind = "rawtracepoint", name = event, symbol = event, key = event }
-		local copy <const>, message <const>, errno <const> = engine.programs:take(site, name)
+	for name, attach in pairs(HOOKS) do
+		local copy <const>, message <const>, errno <const> = engine.programs:take({ kind = "rawtracepoint" }, name)
 		if not copy then return nil, message, errno end
 		local link <const> = copy.program:link()
-		local done <const>, why <const>, number <const> = link:attach_raw_tracepoint(event, 0)
-		if not done then
-			link:close()
-			for _, one in ipairs(made) do one:close() end
-			return nil, ("follow: attach rawtracepoint:%s: %s"):format(event, why), number
-		end
 		made[#made + 1] = link
+		local done <const>, why <const>, number <const> = attach(link)
+		if not done then
+			for _, one in ipairs(made) do one:close() end
+			return nil, "follow: attach to the birth and death of processes: " .. why, number
+		end
 	end
 	engine.family_links = made
 	return true

@@ -1,0 +1,156 @@
+-- A span: two places, paired by a key.
+local lab = require "support.lab"
+local tracer = require "support.tracer"
+
+local it_traces <const>, UPROBE <const> = tracer.it, tracer.UPROBE
+
+local function ends(victim, more)
+	local given <const> = {
+		from = { UPROBE .. "hit_a", key = "tid" }, to = { UPROBE .. "hit_b", key = "tid" }, pid = victim.pid,
+	}
+	for name, value in pairs(more or {}) do given[name] = value end
+	return given
+end
+
+describe("a span", function()
+	it_traces("goes from one place to another", function(trace, victim)
+		local span <const> = assert(trace:span(ends(victim)))
+		victim:call("hit_b", 2)
+		for _ = 1, 3 do
+			victim:call("hit_a", 1)
+			victim:call("hit_b", 1)
+		end
+		local events <const> = tracer.all(span:events { idle = 0 })
+		assert.equal(3, #events)
+		for _, event in ipairs(events) do
+			assert.same({ "hit_a", victim.pid, span }, { event.symbol, event.tid, event.probe })
+			assert.truthy(event.latency > 0)
+		end
+		local stats <const> = span:stats()
+		tracer.adds_up(stats, 3)
+		assert.same({ 3, 2, 0 }, { stats.sent, stats.unmatched, stats.pending })
+		assert.equal("hit_a", span.sites[1].symbol)
+	end)
+
+	it_traces("lists what has begun and not ended; what begins anew was abandoned", function(trace, victim)
+		local span <const> = assert(trace:span(ends(victim, { count = true })))
+		assert.same({}, span:pending())
+		victim:call("hit_a", 2)
+		local list <const> = span:pending()
+		assert.equal(1, #list)
+		assert.same({ victim.pid, "hit_a", 1 }, { list[1].key, list[1].symbol, list[1].cookie })
+		assert.truthy(list[1].age > 0)
+		local stats <const> = span:stats()
+		tracer.adds_up(stats, 2)
+		assert.same({ 1, 1 }, { stats.pending, stats.unreturned })
+		victim:call("hit_b", 1)
+		assert.same({}, span:pending())
+		assert.equal(1, span:stats().aggregated)
+	end)
+
+	it_traces("has at its end what the beginning captured", function(trace, victim)
+		local span <const> = assert(trace:span {
+			from = { UPROBE .. "say", key = { "tid", "1" }, where = "arg1 != 2", capture = { text = "str(arg0)", number = "arg1" } },
+			to = { UPROBE .. "hit_b", key = { "tid", "1" } }, pid = victim.pid,
+			capture = { text = "text", twice = "number * 2" }, where = "number < 10",
+		})
+		victim:call("say", 2)
+		victim:call("hit_b", 1)
+		assert.same({ { "beta", 2 } }, tracer.pick(tracer.all(span:events { idle = 0 }), "text", "twice"))
+		victim:call("say", 11)
+		assert.same({ victim.pid, 1 }, span:pending()[1].key)
+		victim:call("hit_b", 1)
+		local stats <const> = span:stats()
+		tracer.adds_up(stats, 13)
+		assert.same({ 2, 1, 10 }, { stats.filtered, stats.sent, stats.unreturned })
+		span.where = nil
+		victim:call("say", 11)
+		victim:call("hit_b", 1)
+		assert.same({ { "gamma", 20 } }, tracer.pick(tracer.all(span:events { idle = 0 }), "text", "twice"))
+	end)
+
+	it_traces("aggregates, and changes while it runs", function(trace, victim)
+		local span <const> = assert(trace:span(ends(victim, { hist = "latency", count = true, by = "comm" })))
+		local function go()
+			victim:call("hit_a", 1)
+			victim:call("hit_b", 1)
+			local rows <const> = assert(span:read { clear = true })
+			return rows[1] and rows[1].count or 0
+		end
+		assert.equal(1, go())
+		span.enabled = false
+		assert.equal(0, go())
+		span.enabled = true
+		assert.equal(1, go())
+		assert.matches("comm=victim", tostring(span) .. "comm=victim")
+	end)
+
+	it_traces("joins hooks of two kinds", function(trace, victim)
+		local span <const> = assert(trace:span {
+			from = { "syscall:getsid", key = "pid" }, to = { UPROBE .. "hit_b", key = "pid" }, pid = victim.pid,
+		})
+		victim:call("getsid", 1)
+		victim:call("hit_b", 1)
+		assert.same({ { "getsid", "syscall:getsid" } }, tracer.pick(tracer.all(span:events { idle = 0 }), "symbol", "target"))
+	end)
+
+	it_traces("is exact while both ends are under fire", function(trace, victim)
+		local Victim <const> = require "support.victim"
+		local other <close> = Victim.start()
+		local span <const> = assert(trace:span {
+			from = { UPROBE .. "say", key = "pid" }, to = { UPROBE .. "hit_b", key = "pid" }, count = true, by = {},
+		})
+		local n <const> = lab.times(5000)
+		for _, one in ipairs { victim, other } do
+			one.input:write("say ", n, "\nhit_b ", n, "\n")
+			one.input:flush()
+		end
+		for _, one in ipairs { victim, other } do
+			one.output:read "l"
+			one.output:read "l"
+		end
+		local stats <const> = span:stats()
+		tracer.adds_up(stats, 2 * n)
+		assert.same({ 2, 2 * n - 2, 2 * n - 2, 0 },
+			{ stats.aggregated, stats.unreturned, stats.unmatched, stats.pending })
+	end)
+
+	it_traces("closes with what is pending", function(trace, victim)
+		local span <const> = assert(trace:span(ends(victim)))
+		victim:call("hit_a", 1)
+		assert(span:close())
+		local stats <const> = span:stats()
+		tracer.adds_up(stats, 1)
+		assert.same({ 1, 0 }, { stats.unreturned, stats.pending })
+		assert.same({}, span:pending())
+		assert(trace.engine.reclaim:collect())
+		assert.equal(trace.engine.pools.bodies:size(), trace.engine.pools.bodies:left())
+		assert.equal(trace.engine.pools.sites:size(), trace.engine.pools.sites:left())
+	end)
+
+	it_traces("says what is wrong with it", function(trace)
+		local from <const>, to <const> = { UPROBE .. "hit_a", key = "pid" }, { UPROBE .. "hit_b", key = "pid" }
+		for _, row in ipairs {
+			{ { from = from }, "trace:span: to: expected { TARGET, key = EXPRESSION }" },
+			{ { from = { UPROBE .. "hit_a" }, to = to }, "trace:span: from: it needs a key, such as key = \"args.pid\"" },
+			{ { from = from, to = to, where = "pid == 1", nonsense = 1 }, "trace:span: no option 'nonsense'" },
+			{ { from = from, to = { UPROBE .. "hit_b", key = { "pid", "tid" } } }, "trace:span: key: from and to have keys of one form" },
+			{ { from = { UPROBE .. "hit_a", key = "pid", wher = "x" }, to = to }, "trace:span: from: no option 'wher' (nearest: where)" },
+		} do
+			local done <const>, message <const> = pcall(function() return trace:span(row[1]), 1 end)
+			assert.is_false(done)
+			assert.equal(row[2], message:gsub("^spec/span_spec%.lua:%d+: ", ""):sub(1, #row[2]))
+		end
+		for _, row in ipairs {
+			{ { from = { UPROBE .. "hit_a", key = "nonsense" }, to = to }, "^key: no name 'nonsense'" },
+			{ { from = from, to = { UPROBE .. "hit_e", key = "pid" } }, "no symbol 'hit_e'" },
+		} do
+			local span <const>, message <const> = trace:span(row[1])
+			assert.is_nil(span)
+			assert.matches(row[2], message)
+		end
+		assert.is_nil(next(trace.probes))
+		assert(trace.engine.reclaim:collect())
+		assert.equal(trace.engine.pools.sites:size(), trace.engine.pools.sites:left())
+	end)
+end)
