@@ -361,6 +361,12 @@ describe("spans", function()
 			{ "str(name) == 'x'", "str(name)", "'name' is a text already" },
 		}, function() return scope.uprobe { pair = "to", from = from } end, nil,
 			function(text) return { key = "arg0", where = text } end)
+		refuses({
+			{ { key = "size" },
+				"key: size is known when the key has found the beginning: a key is of what is known here\n    size\n    ^^^^" },
+			{ { key = "latency" },
+				"key: latency is known when the key has found the beginning: a key is of what is known here\n    latency\n    ^^^^^^^" },
+		}, scope.uprobe { pair = "to", from = from })
 	end)
 end)
 
@@ -407,7 +413,8 @@ describe("options", function()
 			{ { sum = { x = "comm" } }, "sum.x: 'comm' is a text, and no number\n    comm\n    ^^^^" },
 			{ { lhist = "arg0" }, lhist .. ", or names with such lists" },
 			{ { lhist = { "arg0" } }, lhist .. ", or names with such lists" },
-			{ { lhist = { "arg0", 1, 2 } }, lhist .. "; [4] is false, and no integer" },
+			{ { lhist = { "arg0", 1, 2 } }, lhist .. "; [4] is missing" },
+			{ { lhist = { "arg0", 1, "2", 1 } }, lhist .. "; [3] is a string" },
 			{ { lhist = { "arg0", 1.5, 2, 1 } }, lhist .. "; [2] is 1.5, and no integer" },
 			{ { lhist = { "arg0", 5, 1, 1 } }, "lhist: min 5, max 1, step 1: max is larger than min, and step at least 1" },
 			{ { lhist = { "arg0", 1, 5, 0 } }, "lhist: min 1, max 5, step 0: max is larger than min, and step at least 1" },

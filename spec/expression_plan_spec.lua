@@ -353,6 +353,7 @@ describe("calls", function()
 	it("have kept texts as keys", function()
 		local plan = compile({
 			count = true, by = { file = "entry(str(arg2))", size = "entry(u32[arg1])" }, capture = { "entry(str(arg0))" },
+			where = "arg0 ~= 0",
 		}, scope.uprobe { pair = "call" })
 		assert.same({ { kind = "SAVED_STRING", slot = 1 }, { kind = "SLOT", slot = 0 } }, plan.by)
 		assert.same({ "SLOT", "STRING", "STRING" }, { plan.saved[1].kind, plan.saved[2].kind, plan.saved[3].kind })

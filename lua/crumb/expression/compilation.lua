@@ -20,12 +20,13 @@ local compilation = {}
 
 local ONE_CONTEXT <const> = { fentry = true, fexit = true }
 
---- Begins to compile a rule.
+--- Begins to compile a rule. `kept`: what the beginning of a span captured; `entry` is true inside of entry(x),
+--- `finds` in the key of a span.
 ---@param rule table
 ---@param scope table
 function compilation.begin(rule, scope)
 	return setmetatable({
-		rule = rule, scope = scope, kept = {}, entry = false, source = { option = "rule" },
+		rule = rule, scope = scope, kept = {}, source = { option = "rule" },
 		graph = node.graph(ONE_CONTEXT[scope.hook]),
 	}, Compilation)
 end

@@ -182,7 +182,9 @@ local function key_registers(c, run, no)
 	c.source = { option = "key" }
 	if #list < 1 or #list > 2 then c:refuse(nil, "a span has a key of one or two expressions, not %d", #list) end
 	local nodes <const>, slots <const> = {}, {}
+	c.finds = true
 	for i, one in ipairs(list) do nodes[i] = c:integer(c:parse(one.option, one.text)).node end
+	c.finds = false
 	for i, node in ipairs(nodes) do
 		slots[i] = run:result(node)
 		if node.fails then run:require_value(slots[i], no) end
@@ -283,18 +285,18 @@ local function of_from(c, pool)
 end
 
 local function of_to(c, pool)
-	local from <const> = c.scope.from
-	for word, kept in pairs(from.captures) do
-		local value <const> = { kind = kept.kind }
-		for key, field in pairs(kept) do value[key] = field end
-		if kept.kind == "integer" then value.node, value.cell = c.graph:kept(kept.cell), nil end
-		c.kept[word] = value
-	end
 	local run <const> = region.new(c, pool)
 	run.option = "key"
 	local no <const> = region.label()
 	local keys <const> = key_registers(c, run, no)
 	run:accept(no)
+	local from <const> = c.scope.from
+	for word, kept in pairs(from.captures) do
+		local value <const> = {}
+		for key, field in pairs(kept) do value[key] = field end
+		if kept.kind == "integer" then value.node, value.cell = c.graph:kept(kept.cell), nil end
+		c.kept[word] = value
+	end
 	local decides <const>, what <const> = condition_of(c), outlets_of(c)
 	local at_end <const> = outlet_region(c, pool, nil, decides, what)
 	local steps <const>, starts <const> = join(c, { run, at_end })

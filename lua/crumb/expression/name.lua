@@ -41,8 +41,11 @@ local function only_at_return(c, ast, what)
 	c:refuse(ast, "a %s has no retval", hook_of(c))
 end
 
+local KNOWN_LATER <const> = "%s is known when the key has found the beginning: a key is of what is known here"
+
 local function latency(c, ast)
 	local pair <const> = c.scope.pair
+	if pair == "to" and c.finds then c:refuse(ast, KNOWN_LATER, "latency") end
 	if c.entry or pair ~= "call" and pair ~= "to" then only_at_return(c, ast, "latency") end
 	return { kind = "integer", node = c.graph:builtin "LATENCY", time = true }
 end
@@ -120,6 +123,9 @@ local function unknown(c, ast)
 	local habit <const> = habits.NAMES[word] or habits.FUNCTIONS[word]
 	if habit then c:refuse(ast, "no name '%s': %s", word, habit) end
 	if BOOLEANS[word] then c:refuse(ast, "%s is compared with what is a bool by its type: write 1 or 0", word) end
+	if c.scope.from and c.scope.from.captures[word] then
+		c:refuse(ast, KNOWN_LATER, word)
+	end
 	for _, known in ipairs(name.FUNCTIONS) do
 		if known == word then c:refuse(ast, "%s is a function: write %s(x)", word, word) end
 	end

@@ -188,7 +188,8 @@ local function check_step(c, one, min, max, step)
 	c.source = { option = one.option }
 	for i, number in ipairs { min or false, max or false, step or false } do
 		if math.type(number) ~= "integer" then
-			c:refuse(nil, "expected { \"expression\", min, max, step }; [%d] is %s, and no integer", i + 1, tostring(number))
+			c:refuse(nil, "expected { \"expression\", min, max, step }; [%d] is %s", i + 1,
+				number == false and "missing" or type(number) == "number" and number .. ", and no integer" or "a " .. type(number))
 		end
 	end
 	if max <= min or step < 1 then
