@@ -20,13 +20,25 @@ static bool is_debug(const char *name)
 	return !strncmp(name, ".debug_", 7) || !strncmp(name, ".zdebug_", 8);
 }
 
+/* The name of a section with debug information that the file holds; or NULL. */
+static const char *debug_name(const struct elf_bytes *names, Elf_Scn *section, GElf_Shdr *header)
+{
+	const char *name;
+	size_t length;
+
+	if (!gelf_getshdr(section, header) || header->sh_type == SHT_NOBITS)
+		return NULL;
+	name = crumb_elf_string(names, header->sh_name, &length);
+	return name && is_debug(name) ? name : NULL;
+}
+
 /* Holds what libdw is about to read against the file and the limit. */
 static int check_sections(const struct elf_file *elf, char *reason)
 {
 	struct elf_bytes names;
 	Elf_Scn *section = NULL;
 	uint64_t total = 0;
-	size_t index, length;
+	size_t index;
 	bool info = false;
 	GElf_Shdr header;
 	int err;
@@ -37,11 +49,9 @@ static int check_sections(const struct elf_file *elf, char *reason)
 	if (err)
 		return err;
 	while ((section = elf_nextscn(elf->elf, section))) {
-		const char *name = gelf_getshdr(section, &header)
-					   ? crumb_elf_string(&names, header.sh_name, &length)
-					   : NULL;
+		const char *name = debug_name(&names, section, &header);
 
-		if (!name || !is_debug(name) || header.sh_type == SHT_NOBITS)
+		if (!name)
 			continue;
 		if (header.sh_offset > elf->size || header.sh_size > elf->size - header.sh_offset)
 			return refuse(reason, ENOEXEC, "%s ends past the end of the file", name);
@@ -54,6 +64,44 @@ static int check_sections(const struct elf_file *elf, char *reason)
 	if (total > DEBUG_MAX)
 		return refuse(reason, EFBIG, "its debug information is larger than 1 GiB");
 	return 0;
+}
+
+static bool holds_strings(const char *name)
+{
+	static const char *const kinds[] = { "debug_str", "debug_line_str", "debug_info",
+					     "debug_types" };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		const char *at = strstr(name, kinds[i]);
+
+		if (at && (!at[strlen(kinds[i])] || at[strlen(kinds[i])] == '.'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * libdw hands out strings that end where their section does, and not before: a last byte of
+ * zero, which an honest section has, ends them all.
+ */
+static void end_strings(const struct elf_file *elf)
+{
+	char reason[ELF_REASON];
+	struct elf_bytes names;
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	size_t index;
+
+	if (elf_getshdrstrndx(elf->elf, &index) ||
+	    crumb_elf_linked(elf, (uint32_t)index, &names, reason))
+		return;
+	while ((section = elf_nextscn(elf->elf, section))) {
+		const char *name = debug_name(&names, section, &header);
+		Elf_Data *data = name && holds_strings(name) ? elf_getdata(section, NULL) : NULL;
+
+		if (data && data->d_buf && data->d_size)
+			((char *)data->d_buf)[data->d_size - 1] = 0;
+	}
 }
 
 int crumb_dwarf_open(struct dwarf_file *file, const struct elf_file *elf, char *reason)
@@ -69,6 +117,7 @@ int crumb_dwarf_open(struct dwarf_file *file, const struct elf_file *elf, char *
 	file->dwarf = dwarf_begin_elf(elf->elf, DWARF_C_READ, NULL);
 	if (!file->dwarf)
 		return refuse(reason, ENOEXEC, "its debug information: %s", dwarf_errmsg(-1));
+	end_strings(elf);
 	return 0;
 }
 
