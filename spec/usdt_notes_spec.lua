@@ -22,6 +22,26 @@ local function section(bytes, name)
 	error("no section " .. name)
 end
 
+-- Where the three addresses of each note lie, and the probe's name.
+local function notes(bytes)
+	local _, at, size = section(bytes, ".note.stapsdt")
+	local list, place = {}, at
+	while place < at + size do
+		local name, length = ("<I4I4"):unpack(bytes, place + 1)
+		local text = place + 12 + ((name + 3) & ~3)
+		local _, after = ("z"):unpack(bytes, text + 25)
+		list[#list + 1] = { at = text, name = ("z"):unpack(bytes, after) }
+		place = text + ((length + 3) & ~3)
+	end
+	return list
+end
+
+local function note_of(bytes, name)
+	for _, note in ipairs(notes(bytes)) do
+		if note.name == name then return note.at end
+	end
+end
+
 local function patched(changes)
 	local bytes = lab.read(VICTIM)
 	for _, change in ipairs(changes(bytes)) do
@@ -62,15 +82,10 @@ describe("the places of a USDT probe", function()
 		local plain = elf:usdt_probes("crumb", "guarded")
 		-- The base is where it was, and the notes say it was 64 bytes before.
 		local moved <close> = patched(function(bytes)
-			local _, at, size = section(bytes, ".note.stapsdt")
 			local changes = {}
-			local place = at
-			while place < at + size do
-				local name, length = ("<I4I4"):unpack(bytes, place + 1)
-				local text = place + 12 + ((name + 3) & ~3)
-				local location, base, semaphore = ("<I8I8I8"):unpack(bytes, text + 1)
-				changes[#changes + 1] = { text, ("<I8I8I8"):pack(location - 64, base - 64, semaphore - 64) }
-				place = text + ((length + 3) & ~3)
+			for i, note in ipairs(notes(bytes)) do
+				local location, base, semaphore = ("<I8I8I8"):unpack(bytes, note.at + 1)
+				changes[i] = { note.at, ("<I8I8I8"):pack(location - 64, base - 64, semaphore - 64) }
 			end
 			return changes
 		end)
@@ -79,10 +94,10 @@ describe("the places of a USDT probe", function()
 
 	it("are left out where the notes are wrong", function()
 		local elf <close> = patched(function(bytes)
-			local _, at = section(bytes, ".note.stapsdt")
-			-- The first note's location; then the second one's semaphore.
-			local second = at + 20 + ((("<I4"):unpack(bytes, at + 5) + 3) & ~3)
-			return { { at + 20, ("<I8"):pack(0x7fffffffffff) }, { second + 20 + 16, ("<I8"):pack(8) } }
+			-- A location, and another probe's semaphore.
+			return {
+				{ note_of(bytes, "once"), ("<I8"):pack(0x7fffffffffff) }, { note_of(bytes, "guarded") + 16, ("<I8"):pack(8) },
+			}
 		end)
 		local once, wrong = elf:usdt_probes("crumb", "once")
 		assert.are.same({ 0, 1 }, { #once, wrong })
@@ -165,6 +180,11 @@ describe("the words of a USDT argument", function()
 		}, loads("8@%rax 1@%ah 4@%r8d -2@%r10w 1@%sil 8@%rsp", "x86_64"))
 		assert.are.same({ memory(96, 0, 4, true), memory(152, 16, 8, false), memory(80, 4096, 1, false) },
 			loads("-4@(%rdx) 8@16(%rsp) 1@0x1000(%rax)", "x86_64"))
+		local indexed = memory(80, 8, 4, true)
+		indexed.index, indexed.scale = { context = 40, width = 8, signed = false }, 4
+		local plain = memory(80, 0, 8, false)
+		plain.index, plain.scale = { context = 96, width = 8, signed = false }, 1
+		assert.are.same({ indexed, plain }, loads("-4@8(%rax,%rbx,4) 8@(%rax,%rdx)", "x86_64"))
 		-- The part that the operand names is narrower, or wider, than the argument.
 		assert.are.same({ { context = 80, width = 1, signed = true }, { context = 80, width = 4, signed = true } },
 			loads("-4@%al -4@%rax", "x86_64"))
@@ -173,11 +193,11 @@ describe("the words of a USDT argument", function()
 	it("that cannot be followed are unknown, with the reason", function()
 		assert.are.same({
 			"it lies at 'counter(%rip)': its address is relative to a symbol",
-			"it lies at '8(%rax,%rbx,4)': its address is computed from two registers",
+			"it lies at '8(%rax,%ebx,4)'", "it lies at '8(%rax,%rbx,3)'",
 			"it is a floating-point number",
 			"it lies at '%xmm0': BPF does not see floating-point registers",
 			"it has 16 bytes", "it lies at '%nope'", "it lies at '$main'",
-		}, loads("8@counter(%rip) 4@8(%rax,%rbx,4) 8f@%xmm0 8@%xmm0 16@%rax 8@%nope 8@$main", "x86_64"))
+		}, loads("8@counter(%rip) 4@8(%rax,%ebx,4) 4@8(%rax,%rbx,3) 8f@%xmm0 8@%xmm0 16@%rax 8@%nope 8@$main", "x86_64"))
 		assert.are.same({ "it lies at 'a0'" }, loads("8@a0", "riscv64"))
 	end)
 

@@ -52,19 +52,22 @@ local function signature(value)
 	return ("s4"):pack(table.concat(parts))
 end
 
--- The plan of each place, whether it is enabled or not: one for all that share what holds for their cookie, and their
--- class. `options_of` says what holds for a cookie; `from` is the plan of what begins the pairs that end there.
+-- The plan of each place, whether it is enabled or not: one for all that share what holds for their cookie and come to
+-- the same, as classes do that differ in names which the rule does not use. `options_of` says what holds for a
+-- cookie; `from` is the plan of what begins the pairs that end there.
 local function compile(places, options_of, from)
 	local known <const>, plans <const> = {}, {}
 	for _, place in ipairs(places) do
 		local options <const> = options_of(place.cookie)
-		local by_class <const> = known[options] or {}
-		known[options] = by_class
+		known[options] = known[options] or { by_class = {}, by_signature = {} }
+		local by_class <const>, by_signature <const> = known[options].by_class, known[options].by_signature
 		if not by_class[place.class] then
 			place.scope.from = from
 			local plan <const>, message <const> = expression.compile(options, place.scope)
 			if not plan then return nil, message, EINVAL end
-			by_class[place.class] = plan
+			local same <const> = signature(plan)
+			by_signature[same] = by_signature[same] or plan
+			by_class[place.class] = by_signature[same]
 		end
 		plans[place] = by_class[place.class]
 	end

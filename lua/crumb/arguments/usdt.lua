@@ -52,18 +52,28 @@ local function x86_register(name)
 	return registers.offset(found[1], "x86_64"), found[2], found[3] or 0
 end
 
+local SCALES <const> = { [""] = 1, ["1"] = 1, ["2"] = 2, ["4"] = 4, ["8"] = 8 }
+
+-- A whole register to compute an address from.
+local function x86_whole(name)
+	local place <const>, width <const> = x86_register(name)
+	return place and width == 8 and name ~= "rip" and whole(place) or nil
+end
+
 -- "-8(%rbp)", "(%rax,%rbx,8)".
 local function x86_memory(operand, size, signed)
 	local displacement <const>, inside <const> = operand:match "^([^()]*)%(([^()]*)%)$"
 	if not inside then return nil end
 	local offset <const> = displacement == "" and 0 or integer(displacement)
 	if not offset then return nil, "its address is relative to a symbol" end
-	local base <const>, rest <const> = inside:match "^%s*%%(%w+)%s*(.*)$"
+	local name <const>, rest <const> = inside:match "^%s*%%(%w+)%s*(.*)$"
+	local base <const> = name and x86_whole(name)
 	if not base then return nil end
-	local place <const>, width <const> = x86_register(base)
-	if not place or width ~= 8 or base == "rip" then return nil end
-	if rest ~= "" then return nil, "its address is computed from two registers" end
-	return { memory = whole(place), offset = offset, width = size, signed = signed }
+	local load <const> = { memory = base, offset = offset, width = size, signed = signed }
+	if rest == "" then return load end
+	local second <const>, scale <const> = rest:match "^,%s*%%(%w+)%s*,?%s*(%d*)%s*$"
+	load.index, load.scale = second and x86_whole(second), SCALES[scale]
+	return load.index and load.scale and load or nil
 end
 
 local function of_x86(operand, size, signed)

@@ -32,15 +32,24 @@ function path.integer(node, type)
 	return { kind = "integer", node = node, type = type, unsigned = wide and not type.signed }
 end
 
+local lower
+
+-- The address in memory that a LOAD's offset is counted from.
+local function address_of(c, load)
+	local base <const> = lower(c, load.memory)
+	if not load.index then return base end
+	return c.graph:calculate("ADD", base, c.graph:calculate("MUL", lower(c, load.index), c.graph:constant(load.scale)))
+end
+
 -- The node of a LOAD. `type`: what its sign is.
-local function lower(c, load, type)
+function lower(c, load, type)
 	local graph <const> = c.graph
 	if load.register then return graph:register(load.register) end
 	if load.constant then return graph:constant(load.constant) end
 	local signed = load.signed
 	if type and size_of(type) == load.width then signed = type.signed end
 	if load.context then return graph:context(load.context, load.width, signed) end
-	if load.memory then return graph:load(lower(c, load.memory), load.offset or 0, load.width, signed) end
+	if load.memory then return graph:load(address_of(c, load), load.offset or 0, load.width, signed) end
 	local location <const> = graph:context(load.data_location, 4, false)
 	return graph:calculate("ADD", graph:builtin "CONTEXT",
 		graph:calculate("AND", location, graph:constant(0xffff)))
@@ -49,7 +58,7 @@ end
 -- The address that a LOAD loads from, and an offset; nil: it has none.
 local function place_of(c, load)
 	if load.context then return c.graph:builtin "CONTEXT", load.context end
-	if load.memory then return lower(c, load.memory), load.offset or 0 end
+	if load.memory then return address_of(c, load), load.offset or 0 end
 	if load.constant or load.data_location then return lower(c, load), 0 end
 	return nil
 end
