@@ -9,7 +9,7 @@
 #include "decide.h"
 
 #define WORDS_OF_TEXT (TEXT_BYTES / 8)
-#define RAISES 16 /* tries to raise a maximum that others raise too */
+#define RAISES 8 /* tries to raise a maximum that others raise too */
 
 #define FRAMES_AT_ONCE 16
 
@@ -265,12 +265,14 @@ static __always_inline __u32 linear_bucket(const struct aggregate *aggregate, __
 	return 1 + past / step;
 }
 
-static __always_inline bool raise(__s64 *cell, __s64 value, bool lower)
+/* Raises a cell to a value, or with the bits of both turned over, lowers it. */
+static __always_inline bool raise(__s64 *cell, __s64 value, __s64 turn)
 {
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < RAISES; i++) {
 		__s64 before = *(volatile __s64 *)cell;
 
-		if (lower ? value >= before : value <= before)
+		if ((value ^ turn) <= (before ^ turn))
 			return true;
 		if (__sync_val_compare_and_swap(cell, before, value) == before)
 			return true;
@@ -323,7 +325,7 @@ __noinline int add_to_row(struct frame *frame, struct aggregate *aggregate, stru
 		return 1;
 	case AGGREGATE_MIN:
 	case AGGREGATE_MAX:
-		return raise(&row->cells[cell], value, aggregate->op == AGGREGATE_MIN);
+		return raise(&row->cells[cell], value, aggregate->op == AGGREGATE_MIN ? -1 : 0);
 	default:
 		return 1;
 	}

@@ -54,8 +54,10 @@ static __always_inline __u64 cookie(const struct frame *frame)
 	return site ? site->cookie : 0;
 }
 
-static __always_inline __u64 builtin(struct frame *frame, __u32 which)
+__noinline __u64 builtin(struct frame *frame, __u32 which)
 {
+	if (!frame)
+		return 0;
 	switch (which) {
 	case BUILTIN_PID:
 		return pid_tgid() >> 32;
@@ -89,20 +91,22 @@ static __always_inline __u64 builtin(struct frame *frame, __u32 which)
 	return 0;
 }
 
-static __always_inline __u64 magnitude(__u64 value)
+static __always_inline __u64 magnitude(__u64 value, bool is_signed)
 {
-	return (__s64)value < 0 ? -value : value;
+	return is_signed && (__s64)value < 0 ? -value : value;
 }
 
 /* BPF divides unsigned numbers only. */
 static __always_inline __u64 divided(__u64 a, __u64 b, bool is_signed, bool rest)
 {
-	__u64 result;
+	__u64 dividend = magnitude(a, is_signed), divisor = magnitude(b, is_signed);
+	__u64 result = dividend / divisor;
 
-	if (!is_signed)
-		return rest ? a % b : a / b;
-	result = rest ? magnitude(a) % magnitude(b) : magnitude(a) / magnitude(b);
-	return (__s64)a < 0 != (!rest && (__s64)b < 0) ? -result : result;
+	if (rest)
+		result = dividend - result * divisor;
+	if (is_signed && (__s64)(rest ? a : a ^ b) < 0)
+		result = -result;
+	return result;
 }
 
 static __always_inline __u64 calculated(const struct step *step, __u64 a, __u64 b)
@@ -117,9 +121,8 @@ static __always_inline __u64 calculated(const struct step *step, __u64 a, __u64 
 	case OP_MUL:
 		return a * b;
 	case OP_DIV:
-		return divided(a, b, is_signed, false);
 	case OP_MOD:
-		return divided(a, b, is_signed, true);
+		return divided(a, b, is_signed, step->op == OP_MOD);
 	case OP_AND:
 		return a & b;
 	case OP_OR:
@@ -137,30 +140,55 @@ static __always_inline __u64 calculated(const struct step *step, __u64 a, __u64 
 	}
 }
 
+/* The operand `a`; false: it could not be computed. */
+static __always_inline bool first_operand(struct frame *frame, const struct step *step, __u64 *a)
+{
+	if (step->op == OP_BUILTIN || step->flags & FLAG_BUILTIN) {
+		*a = builtin(frame, step->a);
+		return true;
+	}
+	*a = slot(frame, step->a);
+	return !slot_failed(frame, step->a);
+}
+
+/* The operand `b`, likewise. */
+static __always_inline bool second_operand(const struct frame *frame, const struct step *step,
+					   __u64 *b)
+{
+	if (step->flags & FLAG_CONSTANT || step->op == OP_CONVERT) {
+		*b = step->value;
+		return true;
+	}
+	*b = slot(frame, step->b);
+	return !slot_failed(frame, step->b);
+}
+
 /* The value of a step; its failure is that of what it is made of. */
 static __always_inline bool compute(struct frame *frame, const struct step *step, __u64 *value)
 {
-	bool constant = step->flags & FLAG_CONSTANT || step->op == OP_CONVERT;
+	bool known = first_operand(frame, step, value);
+	__u64 b;
 
 	switch (step->op) {
+	case OP_BUILTIN:
+		return true;
 	case OP_CONSTANT:
 		*value = step->value;
 		return true;
 	case OP_REGISTER:
 		*value = step->a < REG_COUNT ? frame->registers[step->a] : 0;
 		return true;
-	case OP_BUILTIN:
-		*value = builtin(frame, step->a);
-		return true;
 	case OP_CONTEXT:
-		return !load(value, frame->context + step->value, step);
 	case OP_LOAD:
-		return !slot_failed(frame, step->a) &&
-		       !load(value, slot(frame, step->a) + step->value, step);
+		if (step->op == OP_CONTEXT) {
+			*value = frame->context;
+			known = true;
+		}
+		return known && !load(value, *value + step->value, step);
 	default:
-		*value = calculated(step, slot(frame, step->a),
-				    constant ? step->value : slot(frame, step->b));
-		return !slot_failed(frame, step->a) && (constant || !slot_failed(frame, step->b));
+		known &= second_operand(frame, step, &b);
+		*value = calculated(step, *value, b);
+		return known;
 	}
 }
 
@@ -179,29 +207,27 @@ static __always_inline bool followed(__u32 number)
 	return mask && *mask >> (number & 63) & 1;
 }
 
+/* What makes signed numbers compare as unsigned ones do. */
+#define SIGN (1ull << 63)
+
 /* 1 or 0, or negative when a value could not be read. */
 static __always_inline int compare(struct frame *frame, const struct step *step)
 {
-	bool constant = step->flags & FLAG_CONSTANT, is_signed = step->flags & FLAG_SIGNED;
-	__u64 a, b = constant ? step->value : slot(frame, step->b);
+	__u64 a, b, bias = step->flags & FLAG_SIGNED ? SIGN : 0;
 
 	if (step->op == OP_FOLLOWED)
 		return followed(step->value);
-	if (step->flags & FLAG_BUILTIN)
-		a = builtin(frame, step->a);
-	else if (slot_failed(frame, step->a))
+	if (!first_operand(frame, step, &a))
 		return -1;
-	else
-		a = slot(frame, step->a);
 	if (step->op == OP_IN)
 		return in_set(a, step->value);
-	if (!constant && slot_failed(frame, step->b))
+	if (!second_operand(frame, step, &b))
 		return -1;
 	if (step->op == OP_EQ)
 		return a == b;
-	if (step->op == OP_LT)
-		return is_signed ? (__s64)a < (__s64)b : a < b;
-	return is_signed ? (__s64)a <= (__s64)b : a <= b;
+	a ^= bias;
+	b ^= bias;
+	return step->op == OP_LT ? a < b : a <= b;
 }
 
 /* The number of the step to go on at, or a verdict. */

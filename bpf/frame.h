@@ -60,10 +60,7 @@ static __always_inline void set_slot(struct frame *frame, __u64 number, __u64 va
 	if (number >= MAX_SLOTS)
 		return;
 	frame->slots[number] = value;
-	if (known)
-		frame->failed &= ~(1u << number);
-	else
-		frame->failed |= 1u << number;
+	frame->failed = (frame->failed & ~(1u << number)) | (__u32)!known << number;
 }
 
 static __always_inline bool slot_failed(const struct frame *frame, __u32 number)
@@ -94,6 +91,7 @@ __noinline int take_scratch(struct frame *frame)
 
 	if (!frame)
 		return 0;
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < SCRATCH_TRIES; i++) {
 		__u32 number = (first + i) % SCRATCHES;
 		struct scratch *scratch = bpf_map_lookup_elem(&scratches, &number);

@@ -54,6 +54,7 @@ static __always_inline __u32 lock_of(const struct pair_key *key)
 /* Whether the lock could be had: a program cannot wait for one that it interrupts. */
 __noinline int lock(__u32 number)
 {
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		if (!__sync_val_compare_and_swap(&locks[number & (LOCKS - 1)], 0, 1))
 			return 1;
