@@ -101,7 +101,7 @@ static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 	__u32 number = bits, role = bits >> 32 & 0xff;
 	struct site *site = bpf_map_lookup_elem(&sites, &number);
 	struct body *body;
-	bool pair_ends = role >= ROLE_RETURN;
+	bool pair_ends = with_pairs && role >= ROLE_RETURN;
 
 	if (!site)
 		return;
@@ -116,7 +116,7 @@ static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 		number = end(frame, body, role);
 		body = number ? bpf_map_lookup_elem(&bodies, &number) : NULL;
 	}
-	if (body && role == ROLE_OPEN) {
+	if (body && with_pairs && role == ROLE_OPEN) {
 		begin(frame, body);
 	} else if (body) {
 		frame->body = number;

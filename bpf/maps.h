@@ -9,7 +9,7 @@
 #include "kernel.h"
 #include "wire.h"
 
-#define BODIES 1024
+#define BODIES 512
 #define PATTERNS 256
 #define SCRATCHES 64 /* a power of two */
 #define SCRATCH_TRIES 8 /* a preempted hit holds one, so few in a row are taken */
@@ -81,6 +81,7 @@ struct {
 /* Processes that are followed with their children: a bit for each family. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 16384);
 	__type(key, __u32);
 	__type(value, __u64);
@@ -154,5 +155,11 @@ __u32 locks[LOCKS] __attribute__((aligned(64)));
 
 /* The PID namespace whose numbers the script knows; 0: the first, which has the kernel's own. */
 const volatile __u64 pidns_dev, pidns_ino;
+
+/*
+ * Of each copy of the object its own: whether its program begins and ends pairs.  The verifier
+ * leaves out what a copy never does.
+ */
+const volatile bool with_pairs SEC(".rodata.copy");
 
 #endif

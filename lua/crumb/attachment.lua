@@ -14,6 +14,8 @@ local programs <const> = require "crumb.engine.programs"
 local Attachment = {}
 Attachment.__index = Attachment
 
+local ROLE <const> = 32 -- the bit of the kernel's cookie where it begins
+
 local FILTERED <const> = { uprobe = true, uretprobe = true, profile = true, software = true, hardware = true }
 
 -- Whether the kernel itself can leave other processes out. A uprobe.multi link means one thread until 6.10.
@@ -30,7 +32,7 @@ local function groups_of(self, sites, bits)
 	local groups <const>, by_copy <const> = {}, {}
 	for i, site in ipairs(sites) do
 		local name <const>, mechanism <const> = programs.serving(site)
-		local copy <const>, message <const>, errno <const> = self.engine.programs:take(site, name)
+		local copy <const>, message <const>, errno <const> = self.engine.programs:take(site, name, bits[i] >> ROLE ~= 0)
 		if not copy then return nil, message, errno end
 		self.taken[#self.taken + 1] = { copy = copy, site = site }
 		local group = by_copy[copy]

@@ -22,6 +22,8 @@ local PROGRAMS <const> = {
 }
 PROGRAMS.kretprobe, PROGRAMS.uretprobe = PROGRAMS.kprobe, PROGRAMS.uprobe
 
+local OWN <const> = ".rodata.copy" -- the map that each copy has for itself
+
 -- Of these, what a copy's program may be attached to only once.
 local ONCE <const> = { tracepoint = true, fentry = true, fexit = true }
 
@@ -40,7 +42,7 @@ function Programs.serving(site)
 	return row[1], ("%s (%s)"):format(hook, multi.why)
 end
 
-local function open_copy(self, name, target)
+local function open_copy(self, name, target, with_pairs)
 	local object <const>, message <const>, errno <const> = core.object(self.bytes, "crumb", "the engine")
 	if not object then return nil, message, errno end
 	members(object)
@@ -53,28 +55,32 @@ local function open_copy(self, name, target)
 			return nil, why, number
 		end
 	end
+	object.globals.with_pairs = with_pairs
 	for map_name, map in pairs(object.maps) do
+		if map_name == OWN then goto continue end
 		local shared <const>, why <const>, number <const> = map:share(self.maps[map_name])
 		if not shared then
 			object:close()
 			return nil, why, number
 		end
+		::continue::
 	end
 	local loaded <const>, why <const>, number <const> = object:load()
 	if not loaded then
 		object:close()
 		return nil, ("load the engine's %s: %s"):format(name, why), number
 	end
-	return { object = object, program = program, target = target, taken = {} }
+	return { object = object, program = program, target = target, with_pairs = with_pairs, taken = {} }
 end
 
 --- A loaded program that can be attached to the site; until `release` nobody else gets it for that.
 --- Errors: nil, message, errno.
 ---@param site crumb.Site
 ---@param name string? nil: what serves the site
+---@param with_pairs boolean? whether pairs begin or end there
 ---@return { program: crumb.Program }? copy
 ---@return string?, integer?
-function Programs:take(site, name)
+function Programs:take(site, name, with_pairs)
 	name = name or Programs.serving(site)
 	local hook <const> = site.hook or site.kind
 	local target <const> = (hook == "fentry" or hook == "fexit") and site.name or nil
@@ -82,12 +88,12 @@ function Programs:take(site, name)
 	local copies <const> = self.copies[name] or {}
 	self.copies[name] = copies
 	for _, copy in ipairs(copies) do
-		if copy.target == target and not (place and copy.taken[place]) then
+		if copy.target == target and (copy.with_pairs or not with_pairs) and not (place and copy.taken[place]) then
 			if place then copy.taken[place] = true end
 			return copy
 		end
 	end
-	local copy <const>, message <const>, errno <const> = open_copy(self, name, target)
+	local copy <const>, message <const>, errno <const> = open_copy(self, name, target, with_pairs or false)
 	if not copy then return nil, message, errno end
 	if place then copy.taken[place] = true end
 	copies[#copies + 1] = copy
