@@ -14,6 +14,15 @@ static __always_inline void count(__u32 site, __u32 outcome)
 		__sync_fetch_and_add((__u64 *)account + outcome, 1);
 }
 
+/* The same for the hit of a frame on this very stack, which is a key as it is. */
+static __always_inline void count_hit(const struct frame *frame, __u32 outcome)
+{
+	struct account *account = bpf_map_lookup_elem(&accounts, &frame->site);
+
+	if (account && outcome < sizeof(*account) / 8)
+		__sync_fetch_and_add((__u64 *)account + outcome, 1);
+}
+
 #define SPENT_BITS 32
 
 /* One word tells the second and what was spent in it, so that no hit counts in two. */

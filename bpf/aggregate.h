@@ -85,21 +85,27 @@ static __always_inline __u64 stack_number(const struct frame *frame, __u32 kind)
 	return kind == KEY_KSTACK ? scratch->kstack_number : scratch->ustack_number;
 }
 
-/* The words of one key at `words`; false: it cannot be read. */
-static __always_inline bool put_word(struct frame *frame, const struct key *key, __u64 *word)
+/* The word of a key that has one; 0 for what cannot be read. */
+static __always_inline __u64 key_word(const struct frame *frame, const struct key *key)
 {
 	switch (key->kind) {
 	case KEY_SITE:
-		*word = frame->site;
-		return true;
+		return frame->site;
 	case KEY_KSTACK:
 	case KEY_USTACK:
-		*word = stack_number(frame, key->kind);
-		return *word;
+		return stack_number(frame, key->kind);
 	default:
-		*word = slot_failed(frame, key->slot) ? 0 : slot(frame, key->slot);
-		return !slot_failed(frame, key->slot);
+		return slot_failed(frame, key->slot) ? 0 : slot(frame, key->slot);
 	}
+}
+
+/* Whether the word of a key stands for what could not be read. */
+static __always_inline bool is_unread(const struct frame *frame, const struct key *key, __u64 word)
+{
+	bool stack = key->kind == KEY_KSTACK || key->kind == KEY_USTACK;
+	bool slot = key->kind == KEY_SLOT;
+
+	return !word & (stack | (slot & slot_failed(frame, key->slot)));
 }
 
 /* The key that fits the stack; the keys that could not be read, one a bit. */
@@ -116,8 +122,8 @@ static __always_inline __u32 small_key(struct frame *frame, struct body *body,
 			at += 2;
 			continue;
 		}
-		if (!put_word(frame, &body->by[i], &key->words[at]))
-			failed |= 1 << i;
+		key->words[at] = key_word(frame, &body->by[i]);
+		failed |= is_unread(frame, &body->by[i], key->words[at]) << i;
 		at++;
 	}
 	return failed;
@@ -171,7 +177,8 @@ __noinline int large_key_part(struct frame *frame, struct body *body, __u32 numb
 		known = put_text(frame, scratch, key, &scratch->key.words[at]);
 		at += WORDS_OF_TEXT;
 	} else {
-		known = put_word(frame, key, &scratch->key.words[at]);
+		scratch->key.words[at] = key_word(frame, key);
+		known = !is_unread(frame, key, scratch->key.words[at]);
 		at++;
 	}
 	return known ? at : at | 0x100;
@@ -344,6 +351,19 @@ __noinline int make_key(struct frame *frame, struct body *body, struct small_key
 	return scratch ? large_key(frame, body, scratch) : 0;
 }
 
+/* Adds by the aggregate `which`, to the row or to a bucket; whether that was done. */
+__noinline int add_one(struct frame *frame, struct body *body, struct small_key *key,
+		       struct row *row, __u64 which)
+{
+	__u32 number = which;
+
+	if (!frame || !body || !key || number >= MAX_AGGREGATES)
+		return 0;
+	if (body->aggregate[number].op >= AGGREGATE_HIST)
+		return add_to_bucket(frame, body, key, which);
+	return row ? add_to_row(frame, &body->aggregate[number], row) : 0;
+}
+
 /* Adds the hit to its table; whether all of it was. */
 __noinline int aggregate(struct frame *frame, struct body *body)
 {
@@ -362,14 +382,9 @@ __noinline int aggregate(struct frame *frame, struct body *body)
 		__sync_fetch_and_add(&row->count, 1);
 	}
 	for (int i = 0; i < MAX_AGGREGATES; i++) {
-		struct aggregate *one = &body->aggregate[i];
-
 		if (i >= body->aggregates)
 			break;
-		if (one->op >= AGGREGATE_HIST)
-			whole &= add_to_bucket(frame, body, &key, failed << 32 | i);
-		else if (row)
-			whole &= add_to_row(frame, one, row);
+		whole &= add_one(frame, body, &key, row, failed << 32 | i);
 	}
 	return whole;
 }

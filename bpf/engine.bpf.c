@@ -29,16 +29,16 @@ static __always_inline void deliver(struct frame *frame, struct body *body)
 		outcome = OUTCOME(lost);
 	if (flags & BODY_EVENT) {
 		if (!whole)
-			count(frame->site, OUTCOME(rows_lost));
+			count_hit(frame, OUTCOME(rows_lost));
 		outcome = emit(frame, body) ? OUTCOME(lost) : OUTCOME(sent);
 	}
-	count(frame->site, outcome);
+	count_hit(frame, outcome);
 }
 
 /* Needs the context, which no global function takes. */
 static __always_inline void read_stacks(void *context, struct frame *frame, __u32 flags)
 {
-	struct scratch *scratch = scratch_of(frame);
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &frame->scratch);
 
 	if (!scratch)
 		return;
@@ -60,7 +60,7 @@ static __always_inline void outlets(void *context, struct frame *frame, struct b
 		return;
 	if (body->flags & BODY_SCRATCH) {
 		if (frame->scratch == NO_SCRATCH && !take_scratch(frame)) {
-			count(frame->site, OUTCOME(lost));
+			count_hit(frame, OUTCOME(lost));
 			return;
 		}
 		if (body->flags & (BODY_KSTACK | BODY_USTACK))
@@ -72,7 +72,7 @@ static __always_inline void outlets(void *context, struct frame *frame, struct b
 static __always_inline void begin(struct frame *frame, struct body *body)
 {
 	if (!accepts(frame, body, body->open_start) || !has_key(frame, body)) {
-		count(frame->site, OUTCOME(filtered));
+		count_hit(frame, OUTCOME(filtered));
 		return;
 	}
 	/* Without a scratch slot it counts the pair as refused. */
@@ -88,44 +88,44 @@ static __always_inline __u32 end(struct frame *frame, struct body *body, __u32 r
 			return 0;
 		body = NULL;
 	} else if (!body || !accepts(frame, body, body->key_start) || !has_key(frame, body)) {
-		count(frame->site, OUTCOME(unmatched));
+		count_hit(frame, OUTCOME(unmatched));
 		return 0;
 	}
 	take_scratch(frame);
 	return close_pair(frame, body);
 }
 
-/* Does what the site's rule says. */
+/* Does what the site's rule says.  The frame's own numbers are the keys: the stack is short. */
 static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 {
-	__u32 number = bits, role = bits >> 32 & 0xff;
-	struct site *site = bpf_map_lookup_elem(&sites, &number);
-	struct body *body;
+	__u32 role = bits >> 32 & 0xff;
 	bool pair_ends = with_pairs && role >= ROLE_RETURN;
+	struct site *site;
+	struct body *body;
 
+	frame->site = bits;
+	site = bpf_map_lookup_elem(&sites, &frame->site);
 	if (!site)
 		return;
-	frame->site = number;
-	number = *(volatile __u32 *)&site->body;
-	if (!number && role != ROLE_RETURN)
+	frame->body = *(volatile __u32 *)&site->body;
+	if (!frame->body && role != ROLE_RETURN)
 		return;
 	frame->context = (__u64)context;
 	frame->scratch = NO_SCRATCH;
-	body = number ? bpf_map_lookup_elem(&bodies, &number) : NULL;
+	body = frame->body ? bpf_map_lookup_elem(&bodies, &frame->body) : NULL;
 	if (pair_ends) {
-		number = end(frame, body, role);
-		body = number ? bpf_map_lookup_elem(&bodies, &number) : NULL;
+		frame->body = end(frame, body, role);
+		body = frame->body ? bpf_map_lookup_elem(&bodies, &frame->body) : NULL;
 	}
 	if (body && with_pairs && role == ROLE_OPEN) {
 		begin(frame, body);
 	} else if (body) {
-		frame->body = number;
 		if (accepts(frame, body, body->start))
 			outlets(context, frame, body);
 		else
-			count(frame->site, OUTCOME(filtered));
+			count_hit(frame, OUTCOME(filtered));
 		if (pair_ends)
-			refer(number, -1);
+			refer(frame->body, -1);
 	}
 	if (frame->scratch != NO_SCRATCH)
 		give_scratch_back(frame);
@@ -140,9 +140,6 @@ static __always_inline void read_registers(struct pt_regs *regs, struct frame *f
 	frame->registers[REG_ARG3] = PT_REGS_PARM4(regs);
 	frame->registers[REG_ARG4] = PT_REGS_PARM5(regs);
 	frame->registers[REG_ARG5] = PT_REGS_PARM6(regs);
-	frame->registers[REG_SP] = PT_REGS_SP(regs);
-	frame->registers[REG_IP] = PT_REGS_IP(regs);
-	frame->registers[REG_RETVAL] = PT_REGS_RC(regs);
 }
 
 /* Where x86 returns, the return address has been taken from the stack. */
@@ -159,8 +156,7 @@ static __always_inline int on_registers(struct pt_regs *regs)
 
 	new_frame(&frame);
 	read_registers(regs, &frame);
-	frame.place =
-		frame.registers[REG_SP] - ((bits >> 32 & 0xff) == ROLE_RETURN ? RETURN_POPS : 0);
+	frame.place = PT_REGS_SP(regs) - ((bits >> 32 & 0xff) == ROLE_RETURN ? RETURN_POPS : 0);
 	hit(regs, &frame, bits);
 	return 0;
 }
@@ -185,7 +181,6 @@ SEC("tracepoint") int on_tracepoint(void *context)
 	struct frame frame;
 
 	new_frame(&frame);
-
 	hit(context, &frame, bpf_get_attach_cookie(context));
 	return 0;
 }
@@ -195,7 +190,6 @@ SEC("raw_tp") int on_raw_tp(void *context)
 	struct frame frame;
 
 	new_frame(&frame);
-
 	hit(context, &frame, bpf_get_attach_cookie(context));
 	return 0;
 }
@@ -206,7 +200,6 @@ static __always_inline int on_trampoline(void *context)
 	struct frame frame;
 
 	new_frame(&frame);
-
 	frame.place = (__u64)context;
 	hit(context, &frame, bpf_get_attach_cookie(context));
 	return 0;
@@ -227,9 +220,6 @@ SEC("perf_event") int on_perf_event(struct bpf_perf_event_data *context)
 	struct frame frame;
 
 	new_frame(&frame);
-
-	frame.registers[REG_SP] = PT_REGS_SP(&context->regs);
-	frame.registers[REG_IP] = PT_REGS_IP(&context->regs);
 	hit(context, &frame, bpf_get_attach_cookie(context));
 	return 0;
 }

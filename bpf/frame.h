@@ -113,7 +113,7 @@ static __always_inline struct scratch *scratch_of(const struct frame *frame)
 
 static __always_inline void give_scratch_back(const struct frame *frame)
 {
-	struct scratch *scratch = scratch_of(frame);
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &frame->scratch);
 
 	if (scratch)
 		__sync_lock_test_and_set(&scratch->busy, 0);

@@ -10,8 +10,8 @@
 #include "wire.h"
 
 #define BODIES 512
-#define PATTERNS 256
-#define SCRATCHES 64 /* a power of two */
+#define PATTERNS 128
+#define SCRATCHES 32 /* a power of two */
 #define SCRATCH_TRIES 8 /* a preempted hit holds one, so few in a row are taken */
 #define RECORD_BYTES 8192
 

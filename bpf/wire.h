@@ -127,7 +127,7 @@ enum builtin {
 	BUILTIN_COMM_HIGH,
 };
 
-/* Of a pair's end the arguments are its beginning's. */
+/* Of a pair's end these are its beginning's; other registers are read in the hook's context. */
 enum reg {
 	REG_ARG0,
 	REG_ARG1,
@@ -135,9 +135,6 @@ enum reg {
 	REG_ARG3,
 	REG_ARG4,
 	REG_ARG5,
-	REG_SP,
-	REG_IP,
-	REG_RETVAL,
 	REG_COUNT,
 };
 

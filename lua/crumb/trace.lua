@@ -18,7 +18,7 @@ local show <const> = lazy "crumb.show"
 local span <const> = lazy "crumb.span"
 local stack <const> = lazy "crumb.stack"
 
-local RING_SIZE <const>, MAX_DELAY <const>, ROWS <const>, SITES <const> = 1 << 20, 0.05, 4096, 16384
+local RING_SIZE <const>, MAX_DELAY <const>, ROWS <const>, SITES <const> = 1 << 19, 0.05, 4096, 16384
 local PAIRS <const>, STACKS <const> = 16384, 16384
 
 ---@class crumb.Trace
@@ -330,7 +330,7 @@ Trace.__close, Trace.__gc = Trace.close, Trace.close
 
 local trace = {}
 
---- Opens a trace: the engine, loaded once. Options, for all its probes: `pid`, `tid`, `follow`, `ring_size` (bytes; 1 MiB),
+--- Opens a trace: the engine, loaded once. Options, for all its probes: `pid`, `tid`, `follow`, `ring_size` (bytes; 512 KiB),
 --- `max_delay` (seconds; 0.05), `rows` (of a table; 4096); and `sites` (how many it has at most; 16384).
 --- Errors: nil, message, errno.
 ---@param given table?

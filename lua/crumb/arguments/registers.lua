@@ -30,11 +30,15 @@ function registers.offset(name, machine)
 	return (PT_REGS[machine or MACHINE] or {})[name]
 end
 
--- Of a hook whose frame is filled from pt_regs, which are its context.
+-- What a function returns lies in it.
+local RETVAL <const> = { x86_64 = "ax", aarch64 = "x0" }
+
+-- Of a hook whose context is pt_regs; the frame keeps the arguments, for the end of a pair.
 local function of_function()
-	local loads <const> = {
-		sp = { register = "SP" }, ip = { register = "IP" }, retval = { register = "RETVAL" },
-	}
+	local loads <const> = {}
+	for name, register in pairs { sp = "sp", ip = "ip", retval = RETVAL[MACHINE] } do
+		loads[name] = { context = registers.offset(register), width = 8 }
+	end
 	for number = 0, registers.ARGUMENTS - 1 do
 		loads["arg" .. number] = { register = "ARG" .. number }
 	end
