@@ -1,5 +1,6 @@
 -- A probe: where it is attached, what it sends, what changes while it runs.
 local bpf = require "crumb.bpf"
+local cookies = require "support.cookies"
 local crumb = require "crumb"
 local tracer = require "support.tracer"
 local Victim = require "support.victim"
@@ -130,7 +131,7 @@ describe("a probe", function()
 		local events <const> = tracer.all(probe:events { idle = 0 })
 		assert.equal(2, #events)
 		assert.same({ "getsid", 0 }, { events[1].symbol, events[1].of })
-		assert.truthy(events[1].retval > 0 and events[1].latency > 0)
+		assert.truthy(events[1].retval >= 0 and events[1].latency > 0)
 		assert.equal("syscall:getsid", events[1].target)
 	end)
 
@@ -145,6 +146,35 @@ describe("a probe", function()
 		assert(probe:close())
 		assert.equal(0, victim:call("semaphore", 1))
 	end)
+
+	-- Each hook: its target, what is missing where it is not, and more options.
+	for _, row in ipairs {
+		{ "kprobe", "kprobe:" .. cookies.SYSCALL .. "getsid" },
+		{ "kprobe", "kprobe:" .. cookies.SYSCALL .. "getsid", returns = true },
+		{ "kretprobe", "kretprobe:" .. cookies.SYSCALL .. "getsid" },
+		{ "kprobe.multi", "kprobe:" .. cookies.SYSCALL .. "getsi*" },
+		{ "fentry", "fentry:" .. cookies.SYSCALL .. "getsid" },
+		{ "fentry", "fentry:" .. cookies.SYSCALL .. "getsid", returns = true },
+		{ "fexit", "fexit:" .. cookies.SYSCALL .. "getsid" },
+		{ "tracepoint", "tracepoint:syscalls:sys_exit_getsid" },
+		{ "rawtracepoint", "rawtracepoint:sys_enter", where = "arg1 == 124" },
+	} do
+		it(("is of a %s%s"):format(row[1], row.returns and " with its return" or ""), function()
+			local missing <const> = cookies.missing(row[1], "cookie")
+			if missing then pending(missing) end
+			tracer.with(function(trace, victim)
+				local probe <const> = assert(trace:probe {
+					row[2], cookie = -7, pid = victim.pid, returns = row.returns, where = row.where,
+				})
+				victim:call("getsid", 5)
+				if not row.where then tracer.adds_up(probe:stats(), 5) end
+				local events <const> = tracer.all(probe:events { idle = 0 })
+				assert.equal(5, #events)
+				assert.same({ -7, victim.pid }, { events[5].cookie, events[5].pid })
+				assert.equal(row.returns ~= nil, events[5].latency ~= nil)
+			end)
+		end)
+	end
 
 	it_traces("samples a clock, and counts page faults", function(trace, victim)
 		local clock <const> = assert(trace:probe { "profile:hz:99", count = true, by = {}, pid = victim.pid })
@@ -290,6 +320,17 @@ describe("a probe's refusal", function()
 		assert(trace.engine.reclaim:collect())
 		assert.equal(trace.engine.pools.sites:size(), trace.engine.pools.sites:left())
 		assert.equal(trace.engine.pools.bodies:size(), trace.engine.pools.bodies:left())
+	end)
+
+	it_traces("says which kernel has a hook that this one has not", function(trace)
+		for _, row in ipairs { { "rawtracepoint", "sys_enter" }, { "fentry", "vfs_read" }, { "kprobe", "vfs_read" } } do
+			local why <const> = bpf.features().hooks[row[1]].why
+			if why then
+				local probe <const>, message <const> = trace:probe { row[1] .. ":" .. row[2] }
+				assert.is_nil(probe)
+				assert.truthy(message:find(why:match "^[^:]*", 1, true), message)
+			end
+		end
 	end)
 
 	it_traces("goes on with missing = 'skip'", function(trace, victim)

@@ -305,14 +305,14 @@ end)
 describe("closing", function()
 	it_traces("twice, and many times, leaves nothing", function(trace, victim)
 		local function once()
-			local probe <close> = assert(trace:probe { "rawtracepoint:sys_enter", pid = victim.pid, count = true })
+			local probe <close> = assert(trace:probe { "tracepoint:syscalls:sys_enter_getsid", pid = victim.pid, count = true })
 			assert(probe:close())
 			assert(probe:close())
 		end
 		once()
 		assert(trace.engine.reclaim:collect())
 		local before <const> = lab.descriptors()
-		for _ = 1, lab.times(30) do once() end
+		for _ = 1, lab.times(20) do once() end
 		assert(trace.engine.reclaim:collect())
 		assert.equal(trace.engine.pools.sites:size(), trace.engine.pools.sites:left())
 		assert.equal(trace.engine.pools.bodies:size(), trace.engine.pools.bodies:left())
@@ -326,21 +326,21 @@ describe("closing", function()
 		local before <const> = lab.descriptors()
 		do
 			local trace <const> = assert(crumb.trace())
-			assert(trace:probe { "rawtracepoint:sys_enter", where = "pid == 0" })
+			assert(trace:probe { "tracepoint:syscalls:sys_enter_getsid", where = "pid == 0" })
 		end
 		assert.equal(before, lab.descriptors())
 	end)
 
 	it("leaves no program when the script is killed, or ends without closing", function()
-		if not lab.programs "on_raw_tp" then pending "the kernel does not list its programs" end
+		if not lab.programs "on_tracepoint" then pending "the kernel does not list its programs" end
 		for _, last in ipairs { "os.exit(0)", "os.exit(0, true)", "os.execute('kill -KILL ' .. require('support.lab').pid())" } do
 			lab.run(([[
 				package.path, package.cpath = %q, %q
 				local trace = assert(require "crumb".trace())
-				assert(trace:probe { "rawtracepoint:sys_enter", where = "pid == 0" })
+				assert(trace:probe { "tracepoint:syscalls:sys_enter_getsid", where = "pid == 0" })
 				%s
 			]]):format(package.path, package.cpath, last))
-			assert.truthy(lab.eventually(function() return lab.programs "on_raw_tp" == 0 end))
+			assert.truthy(lab.eventually(function() return lab.programs "on_tracepoint" == 0 end))
 		end
 	end)
 end)

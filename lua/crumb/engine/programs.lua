@@ -94,7 +94,10 @@ function Programs:take(site, name, with_pairs)
 		end
 	end
 	local copy <const>, message <const>, errno <const> = open_copy(self, name, target, with_pairs or false)
-	if not copy then return nil, message, errno end
+	if not copy then
+		local refused <const> = features.refused(hook, 1)
+		return nil, refused and ("attach %s: %s"):format(site.target, refused) or message, errno
+	end
 	if place then copy.taken[place] = true end
 	copies[#copies + 1] = copy
 	return copy
