@@ -52,24 +52,38 @@ local function signature(value)
 	return ("s4"):pack(table.concat(parts))
 end
 
+-- The plan of a class, or the one that comes to the same, as those of classes do that differ in names which the rule
+-- does not use. A first one is compared with nothing.
+local function distinct(plan, of_options)
+	if not of_options.first then
+		of_options.first = plan
+		return plan
+	end
+	local known = of_options.by_signature
+	if not known then
+		known = { [signature(of_options.first)] = of_options.first }
+		of_options.by_signature = known
+	end
+	local same <const> = signature(plan)
+	known[same] = known[same] or plan
+	return known[same]
+end
+
 -- The plan of each place, whether it is enabled or not: one for all that share what holds for their cookie and come to
--- the same, as classes do that differ in names which the rule does not use. `options_of` says what holds for a
--- cookie; `from` is the plan of what begins the pairs that end there.
+-- the same. `options_of` says what holds for a cookie; `from` is the plan of what begins the pairs that end there.
 local function compile(places, options_of, from)
 	local known <const>, plans <const> = {}, {}
 	for _, place in ipairs(places) do
 		local options <const> = options_of(place.cookie)
-		known[options] = known[options] or { by_class = {}, by_signature = {} }
-		local by_class <const>, by_signature <const> = known[options].by_class, known[options].by_signature
-		if not by_class[place.class] then
+		local of_options <const> = known[options] or { by_class = {} }
+		known[options] = of_options
+		if not of_options.by_class[place.class] then
 			place.scope.from = from
 			local plan <const>, message <const> = expression.compile(options, place.scope)
 			if not plan then return nil, message, EINVAL end
-			local same <const> = signature(plan)
-			by_signature[same] = by_signature[same] or plan
-			by_class[place.class] = by_signature[same]
+			of_options.by_class[place.class] = distinct(plan, of_options)
 		end
-		plans[place] = by_class[place.class]
+		plans[place] = of_options.by_class[place.class]
 	end
 	return plans
 end
