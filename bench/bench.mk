@@ -1,6 +1,6 @@
 # What `make bench` measures with, made in build/bench/: two modules for Lua, a loader, their BPF objects.
 
-BENCH := $(addprefix build/bench/,reader.so start.so loader reader.bpf.o events.bpf.o engine.bpf.o loader.bpf.o)
+BENCH := $(addprefix build/bench/,reader.so start.so loader caller reader.bpf.o events.bpf.o engine.bpf.o loader.bpf.o)
 
 # Ahead of all other processes, where that is allowed.
 bench: all $(BENCH) build/fixtures/victim
@@ -10,7 +10,7 @@ build/bench/%.so: bench/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -fPIC -shared $(CFLAGS) $(WARNINGS) $(LUA_CFLAGS) $(LIB_CFLAGS) -o $@ $< $(LIB_LIBS)
 
-build/bench/loader: bench/loader.c
+build/bench/loader build/bench/caller: build/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) $(LIB_CFLAGS) -o $@ $< $(LIB_LIBS)
 

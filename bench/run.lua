@@ -44,3 +44,4 @@ print((LINE:format("medians", "crumb", "plain C", "ratio (min-max)", "goal", "")
 for _, name in ipairs { "reading", "events", "deciding", "starting" } do
 	for _, row in ipairs(require(name)()) do print_row(row) end
 end
+for _, name in ipairs { "verifying", "flooding" } do require(name)() end
