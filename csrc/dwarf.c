@@ -251,7 +251,10 @@ static const char *convention_of(Dwarf_Die *unit)
 	}
 }
 
-/* Whether the compiler passes the arguments otherwise than the function's type says. */
+/*
+ * Whether the compiler passes the arguments otherwise than the function's type says.  clang also
+ * marks so what it only calls in a faster way: the two cannot be told apart.
+ */
 static bool is_changed(Dwarf_Die *function)
 {
 	Dwarf_Attribute attribute;
@@ -271,7 +274,22 @@ static bool is_result(Dwarf_Die *parameter)
 	       !dwarf_formflag(&attribute, &result) && result;
 }
 
-static void push_parameters(lua_State *L, Dwarf *dwarf, Dwarf_Die *function)
+/* The register, by DWARF's number, that holds a parameter at the function's entry; -1: none is told. */
+static int register_of(Dwarf_Die *parameter, uint64_t entry)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Op *operations;
+	size_t count;
+
+	if (!dwarf_attr(parameter, DW_AT_location, &attribute) ||
+	    dwarf_getlocation_addr(&attribute, entry, &operations, &count, 1) != 1 || count != 1)
+		return -1;
+	if (operations->atom >= DW_OP_reg0 && operations->atom <= DW_OP_reg31)
+		return operations->atom - DW_OP_reg0;
+	return -1;
+}
+
+static void push_parameters(lua_State *L, Dwarf *dwarf, Dwarf_Die *function, uint64_t entry)
 {
 	lua_Integer count = 0;
 	uint32_t left = DWARF_CHILDREN;
@@ -283,6 +301,7 @@ static void push_parameters(lua_State *L, Dwarf *dwarf, Dwarf_Die *function)
 	do {
 		Dwarf_Attribute attribute;
 		const char *name;
+		int number;
 
 		if (dwarf_tag(&child) != DW_TAG_formal_parameter || is_result(&child))
 			continue;
@@ -292,11 +311,14 @@ static void push_parameters(lua_State *L, Dwarf *dwarf, Dwarf_Die *function)
 		lua_createtable(L, 0, 3);
 		set_string(L, "name", name ? name : "");
 		set_type_of(L, dwarf, "type", &child);
+		number = register_of(&child, entry);
+		if (number >= 0)
+			set_integer(L, "register", (uint64_t)number);
 		lua_rawseti(L, -2, ++count);
 	} while (--left && count < PARAMETERS_MAX && !dwarf_siblingof(&child, &child));
 }
 
-/* dwarf:prototype(offset) -> as btf:prototype, and convention, changed */
+/* dwarf:prototype(offset) -> as btf:prototype, and convention, changed, of parameters the register */
 static int l_prototype(lua_State *L)
 {
 	struct content *content = check(L);
@@ -313,7 +335,7 @@ static int l_prototype(lua_State *L)
 		return 3;
 	}
 	lua_createtable(L, 0, 4);
-	push_parameters(L, dwarf, &function);
+	push_parameters(L, dwarf, &function, address);
 	lua_setfield(L, -2, "parameters");
 	lua_createtable(L, 0, 2);
 	set_type_of(L, dwarf, "type", &function);

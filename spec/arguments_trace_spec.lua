@@ -43,6 +43,7 @@ describe("traced arguments", function()
 			assert.same({ { last = 4 } }, values(trace, path, "structs", args "last"))
 			assert.same({ { first = 1 } }, values(trace, path, "returns_large", args "first"))
 			assert.same({ { f = 6 } }, values(trace, path, "many", args "f"))
+			assert.same({ { used = 41, also = 51 } }, values(trace, path, "partly", args("used", "also")))
 			assert.same({ { text = path } }, values(trace, path, "pointers", { text = "str(args.outer.text)" }))
 		end)
 	end

@@ -108,6 +108,15 @@ local function cost(source, id, convention)
 	return STRUCTS[convention](source, id, shape)
 end
 
+--- Whether a type is an integer or a pointer, which one register holds.
+---@param source table
+---@param id integer
+---@return boolean
+function abi.is_word(source, id)
+	local shape <const> = source:type(id)
+	return shape and SCALARS[shape.kind] or false
+end
+
 -- Whether the first register holds the address where the result goes; nil: it cannot be told.
 local function returns_by_address(source, id, convention)
 	local shape <const> = id ~= 0 and source:type(id)

@@ -151,19 +151,20 @@ local function syscall_registers(count)
 	return loads
 end
 
+local NONE <const> = {}
 local NO_REGISTERS <const> = "a tracepoint has no registers: args.NAME works"
 
 local function of_tracepoint(category, name)
 	local found <const>, message <const> = tracepoint.resolve(category, name)
-	if not found then return { missing = message, registers = {}, registers_missing = NO_REGISTERS } end
+	if not found then return { missing = message, registers = NONE, registers_missing = NO_REGISTERS } end
 	local fields <const>, why <const> = fields_of(found.sites[1].path)
-	if not fields then return { missing = why, registers = {}, registers_missing = NO_REGISTERS } end
+	if not fields then return { missing = why, registers = NONE, registers_missing = NO_REGISTERS } end
 	local args <const> = {}
 	for _, field in ipairs(fields) do
 		-- The program sees a system call's number and arguments; what the event's record has more, it does not.
 		if category ~= "syscalls" or field.offset < SYSCALL_ARGS + 8 * SYSCALL_WORDS then args[#args + 1] = argument(field) end
 	end
-	return { args = args, registers = {}, registers_missing = NO_REGISTERS }
+	return { args = args, registers = NONE, registers_missing = NO_REGISTERS }
 end
 
 local function of_syscall(name)
@@ -187,8 +188,11 @@ local known <const> = {}
 ---@return table
 function format.of(site)
 	local key <const> = site.kind == "syscall" and site.name or site.category .. ":" .. site.name
-	known[key] = known[key] or (site.kind == "syscall" and of_syscall(site.name) or of_tracepoint(site.category, site.name))
-	return known[key]
+	if known[key] then return known[key] end
+	local found <const> = site.kind == "syscall" and of_syscall(site.name) or of_tracepoint(site.category, site.name)
+	-- What is missing may be there later: tracefs is mounted.
+	if found.args then known[key] = found end
+	return found
 end
 
 return format

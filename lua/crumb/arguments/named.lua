@@ -14,7 +14,7 @@ end
 ---@param source table a type source
 ---@param parameters { name: string, id: integer }[]
 ---@param places table[] as of abi.places
----@param load_of fun(word: integer): table? LOAD of a word
+---@param load_of fun(word: integer): table? LOAD of a place's word
 ---@return { name: string, load: table, type: table }[]
 function named.arguments(source, parameters, places, load_of)
 	local list <const> = {}

@@ -85,6 +85,45 @@ function registers.word(convention, word)
 	return name and { context = registers.offset(name), width = 8 }
 end
 
+-- The registers that DWARF's numbers mean, from 0 on.
+local DWARF <const> = {
+	x86_64 = {
+		"ax", "dx", "cx", "bx", "si", "di", "bp", "sp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+	},
+	aarch64 = {},
+}
+for number = 0, 30 do DWARF.aarch64[number + 1] = "x" .. number end
+
+-- Those of them that the frame holds; what it holds is kept for the return.
+local FRAME <const> = {
+	x86_64 = { di = "ARG0", si = "ARG1", dx = "ARG2", cx = "ARG3", r8 = "ARG4", r9 = "ARG5" },
+	aarch64 = { x0 = "ARG0", x1 = "ARG1", x2 = "ARG2", x3 = "ARG3", x4 = "ARG4", x5 = "ARG5" },
+}
+
+--- Whether two LOADs are of one register.
+---@param a table
+---@param b table
+---@return boolean
+function registers.same(a, b)
+	local function place(load)
+		for name, kept in pairs(FRAME[MACHINE] or {}) do
+			if kept == load.register then return registers.offset(name) end
+		end
+		return load.context
+	end
+	return place(a) == place(b)
+end
+
+--- The register that DWARF calls by that number.
+---@param number integer
+---@return table? LOAD
+function registers.numbered(number)
+	local name <const> = (DWARF[MACHINE] or {})[number + 1]
+	if not name then return nil end
+	local kept <const> = FRAME[MACHINE][name]
+	return kept and { register = kept } or { context = registers.offset(name), width = 8 }
+end
+
 -- Of Go's functions, whose results lie in the registers of its arguments.
 local function of_go()
 	local loads <const> = {}

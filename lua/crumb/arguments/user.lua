@@ -32,21 +32,49 @@ local function missing(file, why)
 	}
 end
 
+local CHANGED <const> = "the compiler changed the function's arguments"
+
+-- Why no convention says where the arguments lie; nil: one does.
+local function unconventional(found, symbol)
+	if found.changed or symbol:find "%.isra" or symbol:find "%.constprop" or symbol:find "%.part" then return CHANGED end
+	return not found.convention and "the convention by which the function is called is not known" or nil
+end
+
+-- Places of the parameters that are integers or pointers, in the registers that the debug information tells of.
+local function told(source, found, why)
+	local places <const>, any = {}, false
+	for i, parameter in ipairs(found.parameters) do
+		local load <const> = parameter.register and registers.numbered(parameter.register)
+		local is_word <const> = load and abi.is_word(source, parameter.id)
+		places[i] = is_word and { word = load } or { why = why }
+		any = any or is_word
+	end
+	return places, any
+end
+
+-- By the convention, and by what the debug information tells of the entry, if it does; where the two differ, the
+-- compiler has taken arguments away, and the convention says nothing.
+local function places_of(source, found, why)
+	if why then return told(source, found, why) end
+	local places <const>, others <const> = abi.places(source, found, found.convention), told(source, found)
+	for i, place in ipairs(places) do
+		local load <const> = place.word and registers.word(found.convention, place.word)
+		if load and others[i].word and not registers.same(load, others[i].word) then return told(source, found, CHANGED) end
+		places[i] = not load and others[i].word and others[i] or load and { word = load, indirect = place.indirect } or place
+	end
+	return places, true
+end
+
 local function describe(file, site)
 	if not file.dwarf then return missing(file, file.missing) end
-	local found <const>, why <const> = file.dwarf:prototype(site.offset)
-	if not found then return missing(file, why) end
-	local changed <const> = found.changed or site.symbol:find "%.isra" or site.symbol:find "%.constprop"
-		or site.symbol:find "%.part"
-	if changed then return missing(file, "the compiler changed the function's arguments") end
-	local convention <const> = found.convention
-	if not convention then return missing(file, "the convention by which the function is called is not known") end
-	local places <const> = abi.places(file.dwarf, found, convention)
+	local found <const>, message <const> = file.dwarf:prototype(site.offset)
+	if not found then return missing(file, message) end
+	local why <const> = unconventional(found, site.symbol)
+	local places <const>, any <const> = places_of(file.dwarf, found, why)
+	if not any then return missing(file, why) end
 	return {
-		args = named.arguments(file.dwarf, found.parameters, places, function(word)
-			return registers.word(convention, word)
-		end),
-		registers = convention == "go" and registers.GO or registers.FUNCTION,
+		args = named.arguments(file.dwarf, found.parameters, places, function(load) return load end),
+		registers = found.convention == "go" and registers.GO or registers.FUNCTION,
 		retval_type = named.result(file.dwarf, found), file = file,
 	}
 end

@@ -356,7 +356,8 @@ function Elf:usdt_probes(provider, name) end
 local Dwarf = {}
 
 --- Of the function that begins at an offset in the file.
---- Shape: { parameters = { { name, type, id }, ... }, returns = { type, id }, convention = "c"|"rust"|"go"?, changed? }
+--- Shape: { parameters = { { name, type, id, register? }, ... }, returns = { type, id }, convention = "c"|"rust"|"go"?,
+--- changed? }; `register`: by DWARF's number, where one is said to hold the parameter at the entry
 ---@param offset integer
 ---@return table?
 ---@return string?, integer?
