@@ -338,15 +338,13 @@ __noinline int add_to_row(struct frame *frame, struct aggregate *aggregate, stru
 	}
 }
 
-/* Makes the key here or in the scratch slot; the keys that could not be read, one a bit. */
-__noinline int make_key(struct frame *frame, struct body *body, struct small_key *key)
+/* Makes the key in the scratch slot; the keys that could not be read, one a bit. */
+__noinline int make_large_key(struct frame *frame, struct body *body)
 {
 	struct scratch *scratch;
 
-	if (!frame || !body || !key)
+	if (!frame || !body)
 		return 0;
-	if (body->flags & BODY_SMALL)
-		return small_key(frame, body, key);
 	scratch = scratch_of(frame);
 	return scratch ? large_key(frame, body, scratch) : 0;
 }
@@ -374,7 +372,8 @@ __noinline int aggregate(struct frame *frame, struct body *body)
 
 	if (!frame || !body || (frame->failed & body->needed))
 		return 0;
-	failed = make_key(frame, body, &key);
+	failed = body->flags & BODY_SMALL ? small_key(frame, body, &key)
+					  : (__u32)make_large_key(frame, body);
 	if (body->flags & BODY_ROW) {
 		row = find_row(frame, body, &key, ROW_WORD(failed, 0, 0));
 		if (!row)
