@@ -100,28 +100,33 @@ end
 -- Gives an event to its handler, or to the loop that wants it (and returns it), or lets it wait.
 local function route(self, event, loop)
 	local inbox <const> = getmetatable(event)[1]
+	local handler = inbox.handler
 	if inbox.closed then
 		inbox.dropped = inbox.dropped + 1
 		return nil
 	end
-	local handler <const> = inbox:handler_of(event)
+	if type(handler) == "table" then handler = handler[event.cookie] end
 	if handler then
 		inbox.delivered, self.handled = inbox.delivered + 1, self.handled + 1
 		handler(event)
 		return nil
 	end
-	if loop.wanted == true or loop.wanted == inbox then
+	local wanted <const> = loop.wanted
+	if wanted == true or wanted == inbox then
 		inbox.delivered, loop.count = inbox.delivered + 1, loop.count + 1
 		return event
 	end
 	inbox:push(event)
+	self.any_waits = true
 end
 
 -- The oldest event that waits, and that the loop wants, or has got a handler meanwhile.
-local function queued(self, loop)
+local function waiting(self, loop)
 	local oldest, from
+	self.any_waits = false
 	for inbox in pairs(self.inboxes) do
 		local event <const> = inbox:peek()
+		self.any_waits = self.any_waits or event ~= nil
 		if event and (loop.wanted == true or loop.wanted == inbox or inbox:handler_of(event))
 			and (not oldest or event.time < oldest.time) then
 			oldest, from = event, inbox
@@ -132,22 +137,24 @@ end
 
 -- The next event for the loop; nil: it is over.
 local function next_event(self, loop)
+	local trail <const> = loop.trail
 	while true do
-		local event = queued(self, loop)
+		local event = self.any_waits and waiting(self, loop)
 		if not event then
-			event = loop.trail()
+			event = trail()
 			if not event then
 				ended(self, loop, core.now(), loop.count)
 				return nil
 			end
-			self.routed, loop.until_check = self.routed + 1, loop.until_check - 1
+			self.routed = self.routed + 1
+			loop.until_check = loop.until_check - 1
 		end
 		event = route(self, event, loop)
 		if loop.until_check <= 0 then
 			local now <const> = core.now()
 			loop.until_check = CHECK_EVERY
 			if not event and ended(self, loop, now, loop.count) then return nil end
-			self:fire(now)
+			if next(self.timers) then self:fire(now) end
 		end
 		if event then return event end
 	end
