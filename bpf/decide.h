@@ -2,6 +2,7 @@
 #ifndef CRUMB_DECIDE_H
 #define CRUMB_DECIDE_H
 
+#include "family.h"
 #include "text.h"
 
 /* What take_step() answers with the number where a text is to be compared, on a stack of its own. */
@@ -24,18 +25,6 @@ static __always_inline long load(__u64 *value, __u64 from, const struct step *st
 	err = read_memory(value, width, from);
 	*value = narrowed(*value, width, step->flags & FLAG_SIGNED);
 	return err;
-}
-
-/* Tells process and thread as the script's PID namespace numbers them; 0 for those of others. */
-static __always_inline __u64 pid_tgid(void)
-{
-	struct bpf_pidns_info ids = {};
-
-	if (!pidns_ino)
-		return bpf_get_current_pid_tgid();
-	if (bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, &ids, sizeof(ids)))
-		return 0;
-	return (__u64)ids.tgid << 32 | ids.pid;
 }
 
 static __always_inline __u64 comm_word(__u32 which)
@@ -201,10 +190,7 @@ static __always_inline bool in_set(__u64 value, __u32 number)
 
 static __always_inline bool followed(__u32 number)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	__u64 *mask = bpf_map_lookup_elem(&family, &tgid);
-
-	return mask && *mask >> (number & 63) & 1;
+	return families() >> (number & 63) & 1;
 }
 
 /* What makes signed numbers compare as unsigned ones do. */

@@ -238,26 +238,38 @@ struct new_task {
 /* The children of those that are followed are followed. */
 SEC("tracepoint") int on_fork(void *context)
 {
-	__u32 parent = bpf_get_current_pid_tgid() >> 32, child;
-	__u64 *mask = bpf_map_lookup_elem(&family, &parent), families;
+	__u64 mask = families();
 	struct new_task task;
+	__u32 child;
 
 	if (!mask || bpf_probe_read_kernel(&task, sizeof(task), context) ||
 	    (task.clone_flags & CLONE_THREAD))
 		return 0;
 	child = task.pid;
-	families = *mask;
-	bpf_map_update_elem(&family, &child, &families, BPF_ANY);
+	bpf_map_update_elem(&family, &child, &mask, BPF_ANY);
 	return 0;
 }
 
-SEC("raw_tp") int on_exit(struct bpf_raw_tracepoint_args *context)
+/* Who ends takes its marks over, so that they go with it. */
+SEC("raw_tp") int on_exit(void *context)
 {
-	__u64 ids = bpf_get_current_pid_tgid();
-	__u32 tgid = ids >> 32;
+	families();
+	return 0;
+}
 
-	if (tgid == (__u32)ids)
-		bpf_map_delete_elem(&family, &tgid);
+/*
+ * The kernel forgets a task.  A process is one until its last thread has ended, whoever ends
+ * first.  The cookie says where in the record its number lies, which differs between kernels.
+ */
+SEC("tracepoint") int on_free(void *context)
+{
+	__u64 at = bpf_get_attach_cookie(context) / sizeof(__u32);
+	__u32 words[8], pid;
+
+	if (bpf_probe_read_kernel(words, sizeof(words), context))
+		return 0;
+	pid = words[at & 7];
+	bpf_map_delete_elem(&family, &pid);
 	return 0;
 }
 

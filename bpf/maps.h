@@ -29,6 +29,7 @@ struct wire {
 	enum aggregate_op aggregate_op;
 	enum body_flag body_flag;
 	enum bell bell;
+	enum family_key family_key;
 	struct text text;
 	struct small_key small_key;
 	struct large_key large_key;

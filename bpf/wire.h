@@ -320,6 +320,11 @@ struct record {
 	__u64 cells[];
 };
 
+/* In a key of `family`: the number is of the script's PID namespace. */
+enum family_key {
+	OF_NAMESPACE = 0x80000000,
+};
+
 /* What the reader wants: the program that finds it armed disarms it and wakes him. */
 enum bell {
 	BELL_OFF,

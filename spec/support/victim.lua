@@ -2,12 +2,12 @@
 local Victim = {}
 Victim.__index = Victim
 
---- Starts one, which waits; it lives until `stop`, or the end of the scope.
-function Victim.start()
+--- Starts one, which waits; it lives until `stop`, or the end of the scope. `program`: another fixture that answers so.
+function Victim.start(program)
 	local fifo <const> = os.tmpname()
 	os.remove(fifo)
 	assert(os.execute("mkfifo " .. fifo))
-	local input <const> = assert(io.popen("exec build/fixtures/victim >" .. fifo, "w"))
+	local input <const> = assert(io.popen(("exec build/fixtures/%s >%s"):format(program or "victim", fifo), "w"))
 	local output <const> = assert(io.open(fifo))
 	os.remove(fifo)
 	return setmetatable({ input = input, output = output, pid = assert(output:read("n", "l"), "no victim") }, Victim)
@@ -20,6 +20,13 @@ function Victim:call(word, times)
 	local answer <const>, number <const> = self.output:read("l"):match "^(%S+) (%d+)$"
 	assert(answer == word)
 	return math.tointeger(number)
+end
+
+--- The family fixture's: does a line, and answers with the pid of who did it.
+function Victim:tell(line)
+	self.input:write(line, "\n")
+	self.input:flush()
+	return math.tointeger(self.output:read "l")
 end
 
 function Victim:stop()

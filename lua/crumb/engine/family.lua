@@ -1,39 +1,67 @@
 --- family: processes that are followed with their children: a number for each, a bit of it in the engine's map.
 
 local core <const> = require "crumb.core"
+local lazy <const> = require "crumb.lazy"
+
+local format <const> = lazy "crumb.arguments.format"
+local tracepoint <const> = lazy "crumb.names.tracepoint"
 
 local family = {}
 
-local EOPNOTSUPP <const> = 95
+local ESRCH <const>, ENODEV <const>, ENOSPC <const> = 3, 19, 28
 
--- The programs that keep the map while processes come and go, and what attaches them.
+-- Where in a tracepoint's record a field lies.
+local function offset_of(site, name)
+	for _, argument in ipairs(format.of(site).args or {}) do
+		if argument.name == name then return argument.load.context end
+	end
+end
+
+local function attach_tracepoint(category, name, field)
+	return function(link)
+		local found <const>, message <const>, errno <const> = tracepoint.resolve(category, name)
+		if not found then return nil, message, errno end
+		local site <const> = found.sites[1]
+		site.kind = "tracepoint"
+		local at <const> = field and offset_of(site, field) or 0
+		if field and at == 0 then return nil, ("tracepoint:%s:%s has no field '%s'"):format(category, name, field), ENODEV end
+		return link:attach_tracepoint(category, name, at)
+	end
+end
+
+-- The programs that keep the map while processes come and go. Ends first: who is seen to be born is seen to end.
 local HOOKS <const> = {
-	on_fork = function(link) return link:attach_tracepoint("task", "task_newtask", 0) end,
-	on_exit = function(link) return link:attach_raw_tracepoint("sched_process_exit", 0) end,
+	{ "on_free", attach_tracepoint("sched", "sched_process_free", "pid") },
+	{ "on_exit", function(link) return link:attach_raw_tracepoint("sched_process_exit", 0) end },
+	{ "on_fork", attach_tracepoint("task", "task_newtask") },
 }
 
 local function attach_hooks(engine)
 	if engine.family_links then return true end
 	local made <const> = {}
-	for name, attach in pairs(HOOKS) do
-		local copy <const>, message <const>, errno <const> = engine.programs:take({ kind = "rawtracepoint" }, name)
-		if not copy then return nil, message, errno end
+	local function undo(...)
+		for _, one in ipairs(made) do one:close() end
+		return ...
+	end
+	for _, hook in ipairs(HOOKS) do
+		local name <const>, attach <const> = table.unpack(hook)
+		local copy <const>, message <const>, errno <const> = engine.programs:take({ kind = name, key = name }, name)
+		if not copy then return undo(nil, message, errno) end
 		local link <const> = copy.program:link()
 		made[#made + 1] = link
 		local done <const>, why <const>, number <const> = attach(link)
-		if not done then
-			for _, one in ipairs(made) do one:close() end
-			return nil, "follow: attach to the birth and death of processes: " .. why, number
-		end
+		if not done then return undo(nil, "follow: " .. why, number) end
 	end
 	engine.family_links = made
 	return true
 end
 
-local function mark(engine, tgid, bit)
-	local mask <const> = engine.maps.family:lookup(tgid) or 0
+-- Whether the process was not marked before; nil, message, errno.
+local function mark(engine, key, bit)
+	local map <const> = engine.maps.family
+	local mask <const> = map:lookup(key) or 0
 	if mask & bit ~= 0 then return false end
-	local done <const>, message <const>, errno <const> = engine.maps.family:update(tgid, mask | bit)
+	local done <const>, message <const>, errno <const> = map:update(key, mask | bit)
 	if not done then return nil, message, errno end
 	return true
 end
@@ -47,27 +75,59 @@ local function children_of(pid)
 	return children
 end
 
--- The hooks see who is born from now on; this those that were there.
-local function scan(engine, pid, bit)
-	local fresh <const>, message <const>, errno <const> = mark(engine, pid, bit)
-	if fresh == nil then return nil, message, errno end
+-- Marks a process and all below it: how many were not in `seen`.
+local function scan(engine, pid, bit, seen)
+	local fresh = 0
+	if not seen[pid] then
+		local done <const>, message <const>, errno <const> = mark(engine, pid | seen.space, bit)
+		if done == nil then return nil, message, errno end
+		seen[pid], fresh = true, 1
+	end
 	for _, child in ipairs(children_of(pid)) do
-		local done <const>, why <const>, number <const> = scan(engine, child, bit)
-		if not done then return nil, why, number end
+		local more <const>, message <const>, errno <const> = scan(engine, child, bit, seen)
+		if not more then return nil, message, errno end
+		fresh = fresh + more
+	end
+	return fresh
+end
+
+-- The hooks see who is born from now on; this those that were there. The list of children is whole only while none
+-- of them comes or goes, so it is read until it holds nobody new.
+local function scan_all(engine, pid, bit)
+	local _ <const>, inode <const>, ours <const> = core.pid_namespace()
+	if not ours then
+		return nil, "follow: /proc is of another PID namespace: mount this one's (mount -t proc proc /proc)", ENODEV
+	end
+	local seen <const> = { space = inode ~= 0 and engine.wire.family_key.OF_NAMESPACE or 0 }
+	repeat
+		local fresh <const>, message <const>, errno <const> = scan(engine, pid, bit, seen)
+		if not fresh then return nil, message, errno end
+	until fresh == 0
+	if #(core.directory(("/proc/%d/task"):format(pid)) or {}) == 0 then
+		return nil, ("follow: pid %d: no such process"):format(pid), ESRCH
 	end
 	return true
 end
 
---- Forgets a family.
+local function clear(engine, bit)
+	local map <const> = engine.maps.family
+	for key, mask in map:each() do
+		local left <const> = mask & ~bit
+		if left == 0 then
+			map:delete(key)
+		elseif left ~= mask then
+			map:update(key, left, "exist")
+		end
+	end
+end
+
+--- Forgets a family. A child that was being born meanwhile may have its mark from before, hence twice.
 ---@param engine crumb.Engine
 ---@param number integer
 function family.forget(engine, number)
-	for tgid, mask in engine.maps.family:each() do
-		if mask & 1 << number ~= 0 then
-			local left <const> = mask & ~(1 << number)
-			if left == 0 then engine.maps.family:delete(tgid) else engine.maps.family:update(tgid, left, "exist") end
-		end
-	end
+	clear(engine, 1 << number)
+	core.grace()
+	clear(engine, 1 << number)
 	engine.pools.families:give(number)
 end
 
@@ -78,14 +138,11 @@ end
 ---@return integer? number for the rule's `family`
 ---@return string?, integer?
 function family.follow(engine, pid)
-	if core.pid_namespace() ~= 0 then
-		return nil, "follow: in a PID namespace of its own a script cannot tell the kernel's numbers of processes", EOPNOTSUPP
-	end
 	local ready <const>, message <const>, errno <const> = attach_hooks(engine)
 	if not ready then return nil, message, errno end
 	local number <const> = engine.pools.families:take()
-	if not number then return nil, "follow: 64 families are followed already", EOPNOTSUPP end
-	local done <const>, why <const>, refused <const> = scan(engine, pid, 1 << number)
+	if not number then return nil, "follow: 64 families are followed already", ENOSPC end
+	local done <const>, why <const>, refused <const> = scan_all(engine, pid, 1 << number)
 	if done then return number end
 	family.forget(engine, number)
 	return nil, why, refused

@@ -466,6 +466,7 @@ function core.now() end
 --- This process's PID namespace, for bpf_get_ns_current_pid_tgid; 0, 0 when it is the first one.
 ---@return integer device
 ---@return integer inode
+---@return boolean ours whether /proc numbers processes as this namespace does
 function core.pid_namespace() end
 
 ---@param name string an identifier
