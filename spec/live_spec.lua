@@ -65,7 +65,7 @@ describe("a rule that changes under fire", function()
 
 	-- Three that run on two processors: programs are preempted in the midst of a body.
 	it_traces("tears no event of a program that was preempted", function(trace, victim)
-		local total <const> = lab.times(300000)
+		local total <const> = lab.times(60000)
 		local torn, seen, changes = 0, 0, 0
 		local function rule(k)
 			local capture <const> = {}
