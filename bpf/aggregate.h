@@ -132,14 +132,17 @@ static __always_inline __u32 small_key(struct frame *frame, struct body *body,
 static __always_inline bool put_text(struct frame *frame, struct scratch *scratch,
 				     const struct key *key, __u64 *words)
 {
-	__u32 from = key->slot;
+	__u32 from = key->slot, most = key->size;
 	__s64 length;
 
+	barrier_var(most);
+	if (!most || most > TEXT_BYTES)
+		most = TEXT_BYTES;
 	if (key->kind == KEY_STRING) {
 		if (slot_failed(frame, from))
 			return false;
 		/* One byte more than is kept, so that a text may fill its words. */
-		length = read_string(words, TEXT_BYTES + 1, slot(frame, from));
+		length = read_string(words, most + 1, slot(frame, from));
 		words[WORDS_OF_TEXT] = 0;
 		return length >= 0;
 	}

@@ -185,7 +185,8 @@ enum key_kind {
 struct key {
 	__u8 kind;
 	__u8 slot;
-	__u8 pad[2];
+	__u8 size; /* of a string: how many of its bytes there are at most; 0: TEXT_BYTES are kept */
+	__u8 pad;
 };
 
 enum aggregate_op {

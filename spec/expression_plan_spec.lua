@@ -247,12 +247,13 @@ describe("tables", function()
 		local plan = compile { sum = "arg0", avg = "arg0", min = "arg0", max = { high = "arg1", higher = "u64(arg1)" } }
 		assert.same({
 			{ op = "SUM", slot = 0, cell = 0 }, { op = "MIN", slot = 0, cell = 1 }, { op = "MAX", slot = 1, cell = 2 },
+			{ op = "MAX", slot = 2, cell = 3 },
 		}, plan.aggregate)
 		assert.same({
 			{ name = "sum", op = "SUM", cell = 0 }, { name = "avg", op = "AVG", cell = 0 }, { name = "min", op = "MIN", cell = 1 },
-			{ name = "high", op = "MAX", cell = 2 }, { name = "higher", op = "MAX", cell = 2, kind = "unsigned" },
+			{ name = "high", op = "MAX", cell = 2 }, { name = "higher", op = "MAX", cell = 3, kind = "unsigned" },
 		}, plan.columns.values)
-		assert.same({ 0, 0, math.maxinteger, math.mininteger, 0, 0, 0, 0 }, plan.identity)
+		assert.same({ 0, 0, math.maxinteger, math.mininteger, math.mininteger, 0, 0, 0 }, plan.identity)
 		assert.is_true(plan.row)
 	end)
 

@@ -97,6 +97,14 @@ latency (ns)
 		assert.equal("[512P, 1E) [1E, 2E) [2E, 4E) [4E, ...)", table.concat(labels, " ", 62, 65))
 	end)
 
+	it("has the largest of numbers without a sign last", function()
+		local columns = { keys = {}, values = { { name = "x", op = "HIST", aggregate = 0, kind = "unsigned" } } }
+		local keys, values = {}, {}
+		for i, bucket in ipairs { 1, 64, 65 } do keys[i], values[i] = table_.key({}, { bucket = bucket }), table_.row(1) end
+		assert.equal("[2E, 4E) [4E, 8E) [8E, ...)",
+			show.rows(aggregate.rows(columns, keys, values)):gsub("%s+1 |.-|\n?", " "):gsub("^x\n", ""):gsub(" $", ""))
+	end)
+
 	it("draws linear histograms, scalars beside them, and counts of any length", function()
 		local size = { name = "size", op = "LHIST", aggregate = 1, min = 0, max = 3000, step = 1000 }
 		local columns = { keys = {}, values = { COUNT, size } }

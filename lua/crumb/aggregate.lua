@@ -106,8 +106,19 @@ local function linear_bounds(column, index)
 	return low, math.min(low + column.step, column.max) - 1
 end
 
+-- The bucket of what is negative is the last one of numbers without a sign.
+local function in_order(column, counts)
+	if column.op ~= "HIST" or not UNSIGNED[column.kind] or not counts or not counts[0] then return counts end
+	local turned <const> = { [65] = counts[0] }
+	for index, count in pairs(counts) do
+		if index > 0 then turned[index] = count end
+	end
+	return turned
+end
+
 local function histogram(column, counts)
 	local first, last
+	counts = in_order(column, counts)
 	for index in pairs(counts or {}) do
 		first, last = math.min(first or index, index), math.max(last or index, index)
 	end
@@ -141,12 +152,20 @@ local function add_row(group, columns, words)
 	end
 end
 
+-- Of these the engine has unsigned numbers with their first bit turned over.
+local TURNED <const> = { MIN = true, MAX = true }
+
+local function as_float(sum, unsigned)
+	return unsigned and sum < 0 and (sum >> 1) * 2.0 + (sum & 1) or sum
+end
+
 local function value_of(column, group)
 	if column.op == "COUNT" then return group.count end
 	if column.op == "HIST" or column.op == "LHIST" then return histogram(column, group.counts[column.aggregate]) end
-	local cell <const> = group.cells[column.name]
-	if column.op == "AVG" then return cell and group.count > 0 and cell / group.count or nil end
-	return cell ~= NOTHING[column.op] and cell or nil
+	local cell <const>, unsigned <const> = group.cells[column.name], UNSIGNED[column.kind]
+	if column.op == "AVG" then return cell and group.count > 0 and as_float(cell, unsigned) / group.count or nil end
+	if cell == NOTHING[column.op] and group.count == 0 then return nil end
+	return cell and unsigned and TURNED[column.op] and cell ~ math.mininteger or cell
 end
 
 local ORDER <const> = { boolean = 1, number = 2, string = 3, table = 4 }

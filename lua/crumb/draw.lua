@@ -96,25 +96,29 @@ end
 
 local function bound(value, suffixes)
 	local power = 0
+	if value == math.mininteger then return suffixes and "8E" or u64.format(value) end -- 2^63, of numbers without a sign
 	while suffixes and value ~= 0 and value % 1024 == 0 do value, power = value // 1024, power + 1 end
 	return ("%d%s"):format(value, SUFFIXES[power])
 end
 
-local function bucket_label(bucket, suffixes)
+-- `following`: the next bucket, where numbers have no sign.
+local function bucket_label(bucket, suffixes, is_unsigned, following)
+	if is_unsigned and bucket.low < 0 then return ("[%s, ...)"):format(bound(bucket.low, suffixes)) end
 	if bucket.low == bucket.high then return ("[%s]"):format(bound(bucket.low, suffixes)) end
 	if bucket.low == math.mininteger then return ("(..., %s)"):format(bound(bucket.high + 1, suffixes)) end
-	if bucket.high == math.maxinteger then return ("[%s, ...)"):format(bound(bucket.low, suffixes)) end
+	if bucket.high == math.maxinteger and not following then return ("[%s, ...)"):format(bound(bucket.low, suffixes)) end
 	return ("[%s, %s)"):format(bound(bucket.low, suffixes), bound(bucket.high + 1, suffixes))
 end
 
 --- The bars of a histogram: `[4, 8)                12 |@@@@@@        |`.
 ---@param lines string[] to add them to
 ---@param buckets crumb.Bucket[]
-function draw.histogram(lines, buckets)
+---@param is_unsigned boolean? of what was counted
+function draw.histogram(lines, buckets, is_unsigned)
 	local suffixes <const>, labels <const> = bounds_have_suffixes(buckets), {}
 	local widest, most = LABEL, 1
 	for i, bucket in ipairs(buckets) do
-		labels[i] = bucket_label(bucket, suffixes)
+		labels[i] = bucket_label(bucket, suffixes, is_unsigned, is_unsigned and buckets[i + 1])
 		widest, most = math.max(widest, #labels[i] + 1), math.max(most, bucket.count)
 	end
 	local digits <const> = math.max(COUNT, #tostring(most))
@@ -173,7 +177,7 @@ local function block(row, plain, stacks, histograms)
 	end
 	for _, column in ipairs(histograms) do
 		lines[#lines + 1] = text.escape(draw.header(column))
-		draw.histogram(lines, row[column.name])
+		draw.histogram(lines, row[column.name], column.kind ~= nil)
 	end
 	return table.concat(lines, "\n")
 end

@@ -85,7 +85,9 @@ function body.encode(plan, wire, numbers, place)
 		aggregates = #(plan.aggregate or {}), key_words = plan.key_words or 0, needed = needed_slots(plan),
 		steps = steps_of(plan, wire, numbers),
 		outputs = map(plan.outputs, output), saved = map(plan.saved, output),
-		by = map(plan.by, function(one) return { kind = wire.key_kind[one.kind], slot = one.slot or 0 } end),
+		by = map(plan.by, function(one)
+			return { kind = wire.key_kind[one.kind], slot = one.slot or 0, size = one.size or 0 }
+		end),
 		aggregate = map(plan.aggregate, function(one)
 			return {
 				op = wire.aggregate_op[one.op], slot = one.slot or 0, cell = one.cell or 0,

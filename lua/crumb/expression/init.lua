@@ -95,7 +95,7 @@ end
 
 local function keys_of(keys)
 	local list <const> = {}
-	for i, key in ipairs(keys) do list[i] = { kind = key.kind, slot = slot_of(key.slot or key.cell) } end
+	for i, key in ipairs(keys) do list[i] = { kind = key.kind, slot = slot_of(key.slot or key.cell), size = key.size } end
 	return list
 end
 

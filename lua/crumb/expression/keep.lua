@@ -62,9 +62,8 @@ function Saves:text(of, is_key)
 			return text
 		end
 	end
-	local text <const> = {
-		address = of.address, size = is_key and limits.TEXT_BYTES or of.size, is_key = is_key, only_key = is_key,
-	}
+	local size <const> = is_key and math.min(of.size or limits.TEXT_BYTES, limits.TEXT_BYTES) or of.size
+	local text <const> = { address = of.address, size = size, is_key = is_key, only_key = is_key }
 	self.texts[#self.texts + 1] = text
 	return text
 end

@@ -155,7 +155,8 @@ local function key_of(c, value, ast)
 		end
 		if value.cell then return { kind = "SAVED_STRING", slot = value.cell }, 8, "string" end
 		if value.of_beginning then return { kind = "SAVED_STRING", text = value }, 8, "string" end
-		return { kind = "STRING", node = value.address }, 8, "string"
+		local size <const> = value.size and value.size < limits.TEXT_BYTES and value.size or nil
+		return { kind = "STRING", node = value.address, size = size }, 8, "string"
 	elseif value.kind == "comm" then
 		return { kind = "COMM" }, 2, "comm"
 	elseif value.kind == "symbol" then
@@ -226,6 +227,17 @@ local function lhists(c, given)
 end
 
 local OPS <const> = { "sum", "avg", "min", "max", "hist", "lhist" }
+local ORDERED <const> = { MIN = true, MAX = true, LHIST = true }
+
+-- The engine orders signed numbers: the first bit turned over, unsigned ones stand in the same order.
+local function ordered(c, aggregate, value, op)
+	if not ORDERED[op] then return end
+	local turn <const> = c.graph:constant(math.mininteger)
+	aggregate.node = c.graph:calculate("XOR", value.node, turn)
+	if op ~= "LHIST" then return end
+	if aggregate.min < 0 then c:refuse(nil, "the value has no sign: min is 0 or more, not %d", aggregate.min) end
+	aggregate.min, aggregate.max = aggregate.min ~ turn.value, aggregate.max ~ turn.value
+end
 
 local function expressions_of(c, word, given)
 	if word == "lhist" then return lhists(c, given) end
@@ -261,11 +273,12 @@ function outlet.aggregates(c, rule)
 			local aggregate <const> = {
 				op = op == "AVG" and "SUM" or op, node = value.node, min = one.min, max = one.max, step = one.step,
 			}
+			if column.kind then ordered(c, aggregate, value, op) end
 			if word == "hist" or word == "lhist" then
 				aggregates[#aggregates + 1] = aggregate
 				column.aggregate = #aggregates - 1
 			else
-				local key <const> = aggregate.op .. value.node.id -- a sum and an average share theirs
+				local key <const> = aggregate.op .. aggregate.node.id -- a sum and an average share theirs
 				if not cells[key] then
 					cells[key], aggregate.cell = cell_count, cell_count
 					cell_count = cell_count + 1
