@@ -93,10 +93,13 @@ enum op {
 	OP_LE,
 	OP_IN, /* slot a in the set number `value` */
 	OP_FOLLOWED, /* this process in the family number `value` */
-	OP_TEXT_EQ, /* the text, its first b bytes (0: TEXT_BYTES), is body.texts[value] */
+	/*
+	 * The text is a string's first b bytes, or all of it (b is 0).  When that is longer than
+	 * TEXT_BYTES it is equal to none, in no set, and only like a pattern with a star behind.
+	 */
+	OP_TEXT_EQ, /* the text is body.texts[value] */
 	OP_TEXT_LIKE, /* the text matches the pattern number `value` */
 	OP_TEXT_IN, /* the text is in the set of texts number `value` */
-	/* of a text that is longer than TEXT_BYTES and b is 0: only LIKE, by what ends in a star */
 	/* the end */
 	OP_ACCEPT,
 	OP_REJECT,

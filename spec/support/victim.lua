@@ -13,10 +13,14 @@ function Victim.start(program)
 	return setmetatable({ input = input, output = output, pid = assert(output:read("n", "l"), "no victim") }, Victim)
 end
 
---- Returns when it has been done so many times; what the victim says.
-function Victim:call(word, times)
+--- Asks for something to be done, and does not wait.
+function Victim:ask(word, times)
 	self.input:write(word, " ", times, "\n")
 	self.input:flush()
+end
+
+--- Waits until what was asked for is done; what the victim says.
+function Victim:answer(word)
 	local answer <const>, number <const> = self.output:read("l"):match "^(%S+) (%d+)$"
 	assert(answer == word)
 	return math.tointeger(number)
@@ -27,6 +31,20 @@ function Victim:tell(line)
 	self.input:write(line, "\n")
 	self.input:flush()
 	return math.tointeger(self.output:read "l")
+end
+
+--- Returns when it has been done so many times; what the victim says.
+function Victim:call(word, times)
+	self:ask(word, times)
+	return self:answer(word)
+end
+
+--- Writes into its memory.
+function Victim:poke(address, bytes)
+	local memory <close> = assert(io.open(("/proc/%d/mem"):format(self.pid), "r+b"))
+	memory:setvbuf "no"
+	assert(memory:seek("set", address))
+	assert(memory:write(bytes))
 end
 
 function Victim:stop()

@@ -18,10 +18,11 @@ end
 ---@param gone fun(key: table, pair: table): boolean
 function pairs_of.sweep(engine, gone)
 	for key, pair in pairs_of.each(engine) do
-		-- Whose attempt to delete it succeeds, has it.
-		if gone(key, pair) and engine.inner.pairs:delete(key) then
-			engine:count(pair.site, "abandoned", 1)
-			engine.references:add(pair.body, 0, -1)
+		-- Meanwhile it may have ended, and another begun under its key: what is taken is counted.
+		local taken <const> = gone(key, pair) and engine.inner.pairs:lookup_and_delete(key)
+		if taken then
+			engine:count(taken.site, "abandoned", 1)
+			engine.references:add(taken.body, 0, -1)
 		end
 	end
 end

@@ -1,0 +1,215 @@
+--- engine: the engine (bpf/engine.bpf.c) by hand: bodies with names for numbers, hits of a victim, and what came of them.
+
+local bpf = require "crumb.bpf"
+local core = require "crumb.core"
+
+local ENUMS <const> = { "op", "flag", "builtin", "reg", "output_kind", "key_kind", "aggregate_op", "body_flag", "bell", "role" }
+local FLAGS <const> = { "event", "row", "small", "kstack", "ustack", "call", "scratch", "stack_keys" }
+local WORDS <const> = { SLOT = 1, SITE = 1, COMM = 2, STRING = 8, KSTACK = 1, USTACK = 1, SAVED_STRING = 8 }
+local MEASURES <const> = { ticks = true, spent = true, reserved = true }
+local VERDICT <const> = { accept = 254, reject = 255 }
+local UPROBE_MULTI <const> = bpf.features().hooks["uprobe.multi"].available
+
+local Engine = {}
+Engine.__index = Engine
+
+local function numbers()
+	local btf <close> = assert(core.btf { bytes = core.engine() })
+	local all <const> = {}
+	for _, enum in ipairs(ENUMS) do
+		for _, value in ipairs(assert(btf:type("enum " .. enum)).values) do all[value.name] = value.value end
+	end
+	return setmetatable(all, { __index = function(_, name) error("no " .. name, 2) end })
+end
+
+--- The program for a uprobe on this kernel.
+Engine.UPROBE = UPROBE_MULTI and "on_uprobe_multi" or "on_probe"
+
+--- Loads one program of the engine.
+---@param given { program: string?, target: string? }? target: the function of a fentry or fexit program; ring, pairs, stacks,
+--- small, large: how much these hold
+function Engine.open(given)
+	given = given or {}
+	local program <const> = given.program or Engine.UPROBE
+	local object <const> = assert(bpf.open { bytes = core.engine(), name = "engine" })
+	for name, one in pairs(object.programs) do one:set_autoload(name == program) end
+	if given.target then assert(object.programs[program]:set_attach_target(given.target)) end
+	assert(object:load())
+	local self <const> = setmetatable({
+		object = object, maps = object.maps, program = object.programs[program], number = numbers(), inner = {},
+	}, Engine)
+	self:put("rings", 0, given.ring or 1 << 16)
+	self:put("pairs", 0, given.pairs or 256)
+	self:put("stacks", 0, given.stacks or 256)
+	self:put("small_tables", 0, given.small or 256)
+	self:put("large_tables", 0, given.large or 256)
+	self.ring = assert(object:ring(self.inner.rings))
+	return self
+end
+
+--- A new inner map in a map of maps, whose only one it is; the one before is closed.
+function Engine:put(name, index, size)
+	if self.inner[name] then self.inner[name]:close() end
+	local map <const> = assert(self.maps[name]:create_inner { max_entries = size })
+	self.inner[name] = map
+	assert(self.maps[name]:update(index, map))
+	return map
+end
+
+function Engine:close()
+	self.ring:close()
+	self.object:close()
+	for _, map in pairs(self.inner) do map:close() end
+end
+
+Engine.__close = Engine.close
+
+-- What `a` is: a slot, or the name of a register or builtin.
+local function operand(number, one)
+	if type(one.a) ~= "string" then return one.a or 0, 0 end
+	if one.op == "REGISTER" then return number["REG_" .. one.a], 0 end
+	return number["BUILTIN_" .. one.a], one.op == "BUILTIN" and 0 or number.FLAG_BUILTIN
+end
+
+-- Without a word a step goes on at the next one, the last one to "accept", and no comparison's `no` but to "reject".
+local function assemble(number, one, i, count)
+	local a <const>, flag <const> = operand(number, one)
+	local flags = flag
+	if one.value and one.op ~= "CONSTANT" then flags = flags | number.FLAG_CONSTANT end
+	if one.signed then flags = flags | number.FLAG_SIGNED end
+	if one.negated then flags = flags | number.FLAG_NOT end
+	if one.comm then flags = flags | number.FLAG_COMM end
+	local following <const> = i < count and i or VERDICT.accept
+	return {
+		op = number["OP_" .. one.op], to = one.to or 0, a = a, b = one.b or 0, width = one.width or 8, flags = flags,
+		yes = VERDICT[one.yes] or one.yes or following, no = VERDICT[one.no] or one.no or VERDICT.reject, value = one.value or 0,
+	}
+end
+
+local function map(list, convert)
+	local out <const> = {}
+	for i, one in ipairs(list or {}) do out[i] = convert(one, i, #list) end
+	return out
+end
+
+local function words_of(by)
+	local words = 0
+	for _, key in ipairs(by or {}) do words = words + WORDS[key[1]] end
+	return words
+end
+
+--- Writes a body. Steps are { op = "ADD", to =, a =, b = | value =, … }, outputs and keys { "STRING", slot, size =, length = },
+--- aggregates { "SUM", slot, cell =, min =, max =, step = }, flags booleans; the rest is as in struct body.
+function Engine:body(index, given)
+	local number <const>, body <const>, flags = self.number, {}, 0
+	for _, flag in ipairs(FLAGS) do
+		if given[flag] then flags = flags | number["BODY_" .. flag:upper()] end
+	end
+	local large <const> = not given.small and (given.row or given.aggregate)
+	if given.event or given.kstack or given.ustack or large then flags = flags | number.BODY_SCRATCH end
+	local function output(one)
+		return { kind = number["OUTPUT_" .. one[1]], slot = one[2] or 0, length = one.length or 0, size = one.size or 0 }
+	end
+	for _, name in ipairs { "sample", "limit", "ring", "table", "owner", "partner", "open_start", "key_start", "needed" } do
+		body[name] = given[name] or 0
+	end
+	body.generation, body.flags = given.generation or index, flags
+	body.start = given.start or given.steps and 0 or VERDICT.accept
+	if not given.steps and not given.open_start then body.open_start = VERDICT.accept end
+	body.key_slots = string.char(table.unpack(given.key_slots or { 0, 0 }))
+	body.cells, body.saves = #(given.outputs or {}), #(given.saved or {})
+	body.keys, body.aggregates = #(given.by or {}), #(given.aggregate or {})
+	body.key_words = words_of(given.by)
+	body.steps = map(given.steps, function(...) return assemble(number, ...) end)
+	body.outputs, body.saved = map(given.outputs, output), map(given.saved, output)
+	body.by = map(given.by, function(one) return { kind = number["KEY_" .. one[1]], slot = one[2] or 0 } end)
+	body.aggregate = map(given.aggregate, function(one)
+		return {
+			op = number["AGGREGATE_" .. one[1]], slot = one[2] or 0, cell = one.cell or 0, min = one.min or 0, max = one.max or 0,
+			step = one.step or 0,
+		}
+	end)
+	body.texts, body.identity = given.texts or {}, given.identity or {}
+	assert(self.maps.bodies:update(index, body))
+end
+
+--- Says what a site does: body 0 or nil, nothing.
+function Engine:site(index, body, cookie, gauge)
+	assert(self.maps.sites:update(index, { body = body or 0, gauge = gauge or index, cookie = cookie or 0 }))
+end
+
+--- Attaches the program to a place, as a site in a role ("HIT", "OPEN", "RETURN" or "TO").
+function Engine:attach(target, site, role)
+	return assert(self.program:attach { target, cookie = site | self.number["ROLE_" .. (role or "HIT")] << 32 })
+end
+
+--- What became of a site's hits: the outcomes that are not 0.
+function Engine:account(site)
+	local account <const> = {}
+	for name, value in pairs(self.maps.accounts:lookup(site)) do
+		if not MEASURES[name] and value ~= 0 then account[name] = value end
+	end
+	return account
+end
+
+--- Forgets what became of a site's hits.
+function Engine:forget(site) assert(self.maps.accounts:update(site, {})) end
+
+--- The pairs that a body is still to end.
+function Engine:references(body) return self.maps.references:lookup(body) end
+
+local Record = {}
+Record.__index = Record
+
+--- The bytes that a cell tells of, and whether they were cut.
+function Record:piece(cell)
+	local word <const> = self[cell]
+	local at <const>, length <const> = word & 0xffff, word >> 16 & 0xffff
+	assert(at + length <= #self.bytes, "the piece lies outside the record")
+	return self.bytes:sub(at + 1, at + length), word >> 32 == 1
+end
+
+--- The frames of a stack.
+function Record:frames(cell)
+	local bytes <const> = self:piece(cell)
+	local frames <const> = {}
+	for at = 1, #bytes, 8 do frames[#frames + 1] = ("<i8"):unpack(bytes, at) end
+	return frames
+end
+
+-- The cells of a record by their numbers, from 0; false where one could not be read.
+local function record_of(bytes, count)
+	local record <const> = setmetatable({ bytes = bytes }, Record)
+	record.time, record.generation, record.site, record.pid, record.tid, record.uid, record.gid, record.comm, record.failed,
+		record.cpu = ("<I8I4I4I4I4I4I4c16I4I4"):unpack(bytes)
+	for cell = 0, count - 1 do
+		record[cell] = record.failed >> cell & 1 == 0 and ("<i8"):unpack(bytes, 57 + 8 * cell)
+	end
+	return record
+end
+
+--- Takes the records that wait, with so many cells each.
+function Engine:records(cells)
+	local records <const> = {}
+	for bytes in self.ring:events { idle = 0 } do records[#records + 1] = record_of(bytes, cells or 0) end
+	return records
+end
+
+local function before(a, b)
+	for i, word in ipairs(a.words) do
+		if word ~= b.words[i] then return word < b.words[i] end
+	end
+	return false
+end
+
+--- The rows of a table, by their keys: { words =, count =, cells = }.
+function Engine:rows(name)
+	local rows <const> = {}
+	for key, row in pairs(self.inner[name or "small_tables"]) do
+		rows[#rows + 1] = { words = key.words, count = row.count, cells = row.cells }
+	end
+	table.sort(rows, before)
+	return rows
+end
+
+return Engine
