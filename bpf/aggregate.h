@@ -265,14 +265,13 @@ static __always_inline __u32 log2_bucket(__s64 value)
 
 static __always_inline __u32 linear_bucket(const struct aggregate *aggregate, __s64 value)
 {
-	__u64 step = aggregate->step, past;
+	__u64 step = aggregate->step, min = aggregate->min;
 
 	if (value < aggregate->min)
 		return 0;
 	if (value < aggregate->max)
-		return 1 + ((__u64)value - aggregate->min) / step;
-	past = (__u64)aggregate->max - aggregate->min + step - 1;
-	return 1 + past / step;
+		return 1 + ((__u64)value - min) / step;
+	return 2 + ((__u64)aggregate->max - 1 - min) / step;
 }
 
 /* Raises a cell to a value, or with the bits of both turned over, lowers it. */
