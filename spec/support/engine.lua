@@ -7,6 +7,7 @@ local ENUMS <const> = { "op", "flag", "builtin", "reg", "output_kind", "key_kind
 local FLAGS <const> = { "event", "row", "small", "kstack", "ustack", "call", "scratch", "stack_keys" }
 local WORDS <const> = { SLOT = 1, SITE = 1, COMM = 2, STRING = 8, KSTACK = 1, USTACK = 1, SAVED_STRING = 8 }
 local MEASURES <const> = { ticks = true, spent = true, reserved = true }
+local BODIES <const> = 8 -- that specs use
 local VERDICT <const> = { accept = 254, reject = 255 }
 local UPROBE_MULTI <const> = bpf.features().hooks["uprobe.multi"].available
 
@@ -139,8 +140,9 @@ function Engine:site(index, body, cookie, gauge)
 end
 
 --- Attaches the program to a place, as a site in a role ("HIT", "OPEN", "RETURN" or "TO").
-function Engine:attach(target, site, role)
-	return assert(self.program:attach { target, cookie = site | self.number["ROLE_" .. (role or "HIT")] << 32 })
+---@param pid integer? only of this process
+function Engine:attach(target, site, role, pid)
+	return assert(self.program:attach { target, pid = pid, cookie = site | self.number["ROLE_" .. (role or "HIT")] << 32 })
 end
 
 --- What became of a site's hits: the outcomes that are not 0.
@@ -157,6 +159,28 @@ function Engine:forget(site) assert(self.maps.accounts:update(site, {})) end
 
 --- The pairs that a body is still to end.
 function Engine:references(body) return self.maps.references:lookup(body) end
+
+--- Sites without a rule and an account, and bodies that no pair refers to.
+function Engine:start_over(sites)
+	for _, site in ipairs(sites) do
+		self:site(site)
+		self:forget(site)
+	end
+	for body = 1, BODIES do assert(self.maps.references:update(body, 0)) end
+end
+
+--- Checks that what these sites' accounts call pending is what is kept, and what refers to bodies.
+function Engine:check_pairs(sites)
+	local pending, kept, referred = 0, 0, 0
+	for _, site in ipairs(sites) do
+		local account <const> = self.maps.accounts:lookup(site)
+		pending = pending + account.opened - account.closed - account.abandoned
+	end
+	for _ in pairs(self.inner.pairs) do kept = kept + 1 end
+	for body = 1, BODIES do referred = referred + self:references(body) end
+	assert(pending == kept and kept == referred,
+		("%d pairs are pending, %d are kept, %d refer to bodies"):format(pending, kept, referred))
+end
 
 local Record = {}
 Record.__index = Record

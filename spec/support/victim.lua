@@ -19,6 +19,12 @@ function Victim:ask(word, times)
 	self.input:flush()
 end
 
+--- Lets it go on, which was asked to be "paused".
+function Victim:go_on()
+	self.input:write "on\n"
+	self.input:flush()
+end
+
 --- Waits until what was asked for is done; what the victim says.
 function Victim:answer(word)
 	local answer <const>, number <const> = self.output:read("l"):match "^(%S+) (%d+)$"
