@@ -53,7 +53,7 @@ describe("a call", function()
 			event = true, outputs = { { "SLOT", 0 }, { "SLOT", 1 }, { "SLOT", 2 }, { "SLOT", 3 } },
 			steps = {
 				{ op = "REGISTER", to = 0, a = "ARG0" }, { op = "REGISTER", to = 1, a = "ARG5" },
-				{ op = "REGISTER", to = 2, a = "RETVAL" }, { op = "BUILTIN", to = 3, a = "LATENCY" },
+				{ op = "CONTEXT", to = 2, value = Engine.offset "retval" }, { op = "BUILTIN", to = 3, a = "LATENCY" },
 			},
 		})
 		engine:site(CALLED, BODY)
@@ -132,7 +132,7 @@ describe("a call", function()
 
 	it("is judged at its end too", function()
 		engine:body(BODY, calls {
-			event = true, steps = { { op = "REGISTER", to = 0, a = "RETVAL" }, { op = "EQ", a = 0, value = 2 } },
+			event = true, steps = { { op = "CONTEXT", to = 0, value = Engine.offset "retval" }, { op = "EQ", a = 0, value = 2 } },
 		})
 		engine:site(DEEP, BODY)
 		victim:call("deep", 5)

@@ -213,7 +213,7 @@ end)
 describe("a stack", function()
 	it("is the addresses of the calls, of which the kernel has none at a place of user space", function()
 		local one <const> = record({ { "USTACK" }, { "KSTACK" }, { "SLOT", 0 } },
-			{ ustack = true, kstack = true, steps = { { op = "REGISTER", to = 0, a = "IP" } } })
+			{ ustack = true, kstack = true, steps = { { op = "CONTEXT", to = 0, value = Engine.offset "ip" } } })
 		assert.equal(one[2], one:frames(0)[1])
 		assert.same({}, one:frames(1))
 	end)

@@ -222,7 +222,9 @@ describe("a value", function()
 	end)
 
 	it("is the place of the program", function()
-		local got <const> = computed({ { op = "REGISTER", to = 0, a = "IP" }, { op = "REGISTER", to = 1, a = "SP" } }, 0, 2)
+		local got <const> = computed({
+			{ op = "CONTEXT", to = 0, value = Engine.offset "ip" }, { op = "CONTEXT", to = 1, value = Engine.offset "sp" },
+		}, 0, 2)
 		local maps <const>, places <const> = lab.read(("/proc/%d/maps"):format(victim.pid)), {}
 		for first, last, path in maps:gmatch "(%x+)%-(%x+) %S+ %S+ %S+ %d+ *([^\n]*)" do
 			for i, address in ipairs(got) do
@@ -260,10 +262,10 @@ describe("a value", function()
 	it("lies in the hook's context", function()
 		if MACHINE ~= "x86_64" then pending("where arg0 lies in a pt_regs is known of x86_64 here") end
 		victim:call("arg0", 0x7f80ff7f807f8180)
-		assert.same(of_widths(0x7f80ff7f807f8180), computed(widths("CONTEXT", 1, 112), 1, 8))
+		assert.same(of_widths(0x7f80ff7f807f8180), computed(widths("CONTEXT", 1, Engine.offset "di"), 1, 8))
 		-- The same, by its address: kernel memory.
 		assert.same({ 0x7f80ff7f807f8180 },
-			computed({ { op = "BUILTIN", to = 0, a = "CONTEXT" }, { op = "LOAD", to = 1, a = 0, value = 112 } }, 1, 1))
+			computed({ { op = "BUILTIN", to = 0, a = "CONTEXT" }, { op = "LOAD", to = 1, a = 0, value = Engine.offset "di" } }, 1, 1))
 	end)
 end)
 

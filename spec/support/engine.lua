@@ -2,6 +2,7 @@
 
 local bpf = require "crumb.bpf"
 local core = require "crumb.core"
+local registers = require "crumb.arguments.registers"
 
 local ENUMS <const> = { "op", "flag", "builtin", "reg", "output_kind", "key_kind", "aggregate_op", "body_flag", "bell", "role" }
 local FLAGS <const> = { "event", "row", "small", "kstack", "ustack", "call", "scratch", "stack_keys" }
@@ -11,8 +12,16 @@ local BODIES <const> = 8 -- that specs use
 local VERDICT <const> = { accept = 254, reject = 255 }
 local UPROBE_MULTI <const> = bpf.features().hooks["uprobe.multi"].available
 
+local _ <const>, _ <const>, MACHINE <const> = core.versions()
+local RETVAL <const> = { x86_64 = "ax", aarch64 = "x0" }
+
 local Engine = {}
 Engine.__index = Engine
+
+--- Where a register lies in the context of a place in a function: "sp", "ip", "retval", "arg0" of x86_64 …
+function Engine.offset(name)
+	return assert(registers.offset(name == "retval" and RETVAL[MACHINE] or name))
+end
 
 local function numbers()
 	local btf <close> = assert(core.btf { bytes = core.engine() })
@@ -34,17 +43,18 @@ function Engine.open(given)
 	local program <const> = given.program or Engine.UPROBE
 	local object <const> = assert(bpf.open { bytes = core.engine(), name = "engine" })
 	for name, one in pairs(object.programs) do one:set_autoload(name == program) end
+	object.globals.with_pairs = given.with_pairs ~= false
+	object.maps.first_ring:set_max_entries(given.ring or 1 << 16)
 	if given.target then assert(object.programs[program]:set_attach_target(given.target)) end
 	assert(object:load())
 	local self <const> = setmetatable({
 		object = object, maps = object.maps, program = object.programs[program], number = numbers(), inner = {},
 	}, Engine)
-	self:put("rings", 0, given.ring or 1 << 16)
 	self:put("pairs", 0, given.pairs or 256)
 	self:put("stacks", 0, given.stacks or 256)
 	self:put("small_tables", 0, given.small or 256)
 	self:put("large_tables", 0, given.large or 256)
-	self.ring = assert(object:ring(self.inner.rings))
+	self.ring = assert(object:ring "first_ring")
 	return self
 end
 
