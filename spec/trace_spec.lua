@@ -2,6 +2,7 @@
 local core = require "crumb.core"
 local crumb = require "crumb"
 local lab = require "support.lab"
+local show = require "crumb.show"
 local tracer = require "support.tracer"
 
 local it_traces <const>, UPROBE <const> = tracer.it, tracer.UPROBE
@@ -183,6 +184,32 @@ describe("a loop", function()
 		assert.equal(1, #tracer.all(probe:events { idle = 0.2 }))
 		assert.truthy(ticks > 2)
 		for _ in probe:each("pid", { idle = 0.05 }) do error "none" end
+	end)
+
+	it_traces("shows all events that have no handler, as print does", function(trace, victim)
+		local printed <const> = {}
+		local probe <const> = assert(trace:probe {
+			UPROBE .. "say", pid = victim.pid, capture = { text = "str(arg0, 3)", number = "arg1" },
+		})
+		victim:call("say", 2)
+		for event in probe:events { idle = 0 } do printed[#printed + 1] = tostring(event):match "%[.*$" end
+		assert.same({
+			("[%d] say number=0 text=alp…"):format(victim.pid), ("[%d] say number=1 text=bet…"):format(victim.pid),
+		}, printed)
+		victim:call("say", 3)
+		local lines <const>, write <const> = {}, show.write
+		show.write = function(event) lines[#lines + 1] = show.text(event):match "say .*$" end
+		local done <const>, why <const> = pcall(trace.run, trace, { duration = 0.05 })
+		show.write = write
+		assert(done, why)
+		assert.same({ "say number=0 text=alp…", "say number=1 text=bet…", "say number=2 text=gam…" }, lines)
+	end)
+
+	it_traces("prints an event by the captures that it has, when its rule holds no more", function(trace, victim)
+		local probe <const> = assert(trace:probe { UPROBE .. "say", pid = victim.pid, capture = { z = "arg1", a = "arg1" } })
+		victim:call("say", 1)
+		probe.capture = { b = "arg1" }
+		for event in probe:events { idle = 0 } do assert.equal("say a=0 z=0", tostring(event):match "say .*$") end
 	end)
 
 	it_traces("calls what is due, until that is ended", function(trace)

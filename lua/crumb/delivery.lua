@@ -272,7 +272,11 @@ function Delivery:run(what, given, show)
 	local loop <const> = new_loop(self, what, true, given)
 	trail_of(self, loop, {})
 	local _ <close> = closing(self)
-	for event in next_event, self, loop do show(event) end
+	local event = next_event(self, loop)
+	while event do
+		show(event)
+		event = next_event(self, loop)
+	end
 	return loop.why
 end
 

@@ -2,7 +2,10 @@
 
 local choice <const> = require "crumb.bpf.choice"
 local cookie <const> = require "crumb.cookie"
+local lazy <const> = require "crumb.lazy"
 local live <const> = require "crumb.live"
+
+local show <const> = lazy "crumb.show"
 
 local opening = {}
 
@@ -99,6 +102,9 @@ function opening.sites(trace, given, returns, files)
 	return chosen, bits, skipped
 end
 
+-- An event as a line.
+local function line_of(event) return show.event(event, event.probe.live.cells) end
+
 --- Places for sites: numbers with their cookies, told to the engine and to the reader.
 --- Errors: nil, message, errno, and then none is kept.
 ---@param trace crumb.Trace
@@ -117,7 +123,7 @@ function opening.places(trace, inbox, chosen, bits, pair)
 		end
 		gauges[bits[i]] = gauges[bits[i]] or number
 		site.cookie = bits[i]
-		trace.delivery.sites[number] = { inbox, __index = {
+		trace.delivery.sites[number] = { inbox, __tostring = line_of, __index = {
 			cookie = bits[i], symbol = site.symbol, target = site.target, probe = inbox.probe,
 		} }
 		places[i] = live.place(site, number, bits[i], pair, #chosen)

@@ -9,8 +9,11 @@ local text <const> = require "crumb.text"
 
 local show = {}
 
--- What every event has; the line begins with it, or leaves it out.
-local COMMON <const> = { time = true, pid = true, tid = true, uid = true, gid = true, comm = true, cpu = true }
+-- What every event has; the line begins with it, or leaves it out. `truncated` says which captures were cut.
+local COMMON <const> = {
+	time = true, pid = true, tid = true, uid = true, gid = true, comm = true, cpu = true, truncated = true,
+	cookie = true, symbol = true, target = true, probe = true,
+}
 local DEPTH <const> = 4
 
 local function sorted_names(t)
@@ -81,13 +84,22 @@ local function captures_in(event)
 	return cells
 end
 
+-- The captures in the rule's order, or, when the event is of a rule that holds no more, in that of their names.
+local function captures_of(event, cells)
+	local own <const> = captures_in(event)
+	for _, cell in ipairs(cells or {}) do
+		if event[cell.name] == nil then return own end
+	end
+	return cells and #cells == #own and cells or own
+end
+
 local function who(event)
 	local thread <const> = event.tid and event.tid ~= event.pid and "/" .. event.tid or ""
 	return ("%s[%s%s]"):format(text.escape(event.comm), event.pid, thread)
 end
 
 --- An event as a line: when, who, where, what was captured, and how long a call took. Stacks follow it, a line each frame.
---- Shape: `21:13:24.123456 ls[4711] malloc size=32 latency=12.3us`
+--- Shape: `21:13:24.123456 ls[4711] malloc size=32 latency=12.3us`; `…` follows what was cut
 ---@param event crumb.Event
 ---@param cells { name: string, kind: string?, time: boolean? }[]? the captures in order, as a plan has them
 ---@return string
@@ -95,7 +107,8 @@ function show.event(event, cells)
 	local words <const>, lines <const>, latency = { (date(event.time):sub(12)), who(event) }, {}, nil
 	local place <const> = event.symbol or event.target
 	if place then words[#words + 1] = text.word(place) end
-	for _, cell in ipairs(cells or captures_in(event)) do
+	local cut <const> = event.truncated or {}
+	for _, cell in ipairs(captures_of(event, cells)) do
 		local name <const>, value <const> = cell.name, event[cell.name]
 		if name == "latency" then
 			latency = value
@@ -105,7 +118,7 @@ function show.event(event, cells)
 		elseif cell.time and math.type(value) == "integer" then
 			words[#words + 1] = ("%s=%s"):format(name, draw.duration(value))
 		else
-			words[#words + 1] = draw.words(event, { cell })[1]
+			words[#words + 1] = draw.words(event, { cell })[1] .. (cut[name] and "…" or "")
 		end
 	end
 	latency = latency or event.latency

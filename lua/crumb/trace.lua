@@ -243,9 +243,7 @@ end
 function Trace:run(given)
 	check_open(self, "trace:run")
 	options.check("trace:run", given, { duration = "number", process = "userdata" })
-	local why <const> = self.delivery:run("trace:run", given or {}, function(event)
-		io.stdout:write(show.event(event, event.probe.live.cells), "\n")
-	end)
+	local why <const> = self.delivery:run("trace:run", given or {}, show.write)
 	return true, why
 end
 
