@@ -224,29 +224,27 @@ SEC("perf_event") int on_perf_event(struct bpf_perf_event_data *context)
 	return 0;
 }
 
-/*
- * The record of task:task_newtask.  It is read so, because one CO-RE relocation in the object would
- * cost every start the reading of the kernel's BTF.
- */
-struct new_task {
-	__u64 common;
-	__s32 pid;
-	char comm[16];
-	__u64 clone_flags;
-};
+/* A task's own number, that of its process when it is the first thread; 0: it cannot be read. */
+static __always_inline __u32 number_of(__u64 task)
+{
+	__u32 number;
 
-/* The children of those that are followed are followed. */
-SEC("tracepoint") int on_fork(void *context)
+	return bpf_probe_read_kernel(&number, sizeof(number), (void *)(task + task_pid_at))
+		       ? 0
+		       : number;
+}
+
+/*
+ * The children of those that are followed are followed.  These are raw tracepoints, since the
+ * kernel leaves out others while anything else of BPF goes on on the CPU.
+ */
+SEC("raw_tp") int on_fork(struct bpf_raw_tracepoint_args *context)
 {
 	__u64 mask = families();
-	struct new_task task;
-	__u32 child;
+	__u32 child = number_of(context->args[0]);
 
-	if (!mask || bpf_probe_read_kernel(&task, sizeof(task), context) ||
-	    (task.clone_flags & CLONE_THREAD))
-		return 0;
-	child = task.pid;
-	bpf_map_update_elem(&family, &child, &mask, BPF_ANY);
+	if (mask && child && !(context->args[1] & CLONE_THREAD))
+		bpf_map_update_elem(&family, &child, &mask, BPF_ANY);
 	return 0;
 }
 
@@ -257,19 +255,12 @@ SEC("raw_tp") int on_exit(void *context)
 	return 0;
 }
 
-/*
- * The kernel forgets a task.  A process is one until its last thread has ended, whoever ends
- * first.  The cookie says where in the record its number lies, which differs between kernels.
- */
-SEC("tracepoint") int on_free(void *context)
+/* A process is one until its last thread has ended, whoever ends first: then it is forgotten. */
+SEC("raw_tp") int on_free(struct bpf_raw_tracepoint_args *context)
 {
-	__u64 at = bpf_get_attach_cookie(context) / sizeof(__u32);
-	__u32 words[8], pid;
+	__u32 number = number_of(context->args[0]);
 
-	if (bpf_probe_read_kernel(words, sizeof(words), context))
-		return 0;
-	pid = words[at & 7];
-	bpf_map_delete_elem(&family, &pid);
+	bpf_map_delete_elem(&family, &number);
 	return 0;
 }
 

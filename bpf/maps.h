@@ -149,6 +149,7 @@ struct {
 } scratches SEC(".maps");
 
 volatile __u32 bell; /* enum bell */
+volatile __u32 task_pid_at; /* where in the kernel's task_struct its number is */
 
 /* Who holds one may begin and end the spans whose keys have that hash. */
 #define LOCKS 256 /* a power of two */

@@ -326,7 +326,7 @@ struct record {
 
 /* In a key of `family`: the number is of the script's PID namespace. */
 enum family_key {
-	OF_NAMESPACE = 0x80000000,
+	OF_NAMESPACE = 0x40000000,
 };
 
 /* What the reader wants: the program that finds it armed disarms it and wakes him. */

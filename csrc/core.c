@@ -39,6 +39,7 @@ int l_wall(lua_State *L)
 
 static const luaL_Reg functions[] = {
 	{ "btf", l_btf_open },
+	{ "cgroup", l_cgroup },
 	{ "directory", l_directory },
 	{ "dwarf", l_dwarf_open },
 	{ "elf", l_elf_open },

@@ -150,7 +150,9 @@ int l_grace(lua_State *L);
 int l_layout(lua_State *L);
 int l_spawn(lua_State *L);
 
-/* core.pid_namespace() -> device, inode */
+int l_cgroup(lua_State *L);
+
+/* core.pid_namespace() -> device, inode, ours */
 int l_pid_namespace(lua_State *L);
 
 #endif

@@ -3,54 +3,47 @@
 local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
 
-local format <const> = lazy "crumb.arguments.format"
-local tracepoint <const> = lazy "crumb.names.tracepoint"
+local kernel <const> = lazy "crumb.arguments.kernel"
+local types <const> = lazy "crumb.expression.types"
 
 local family = {}
 
-local ESRCH <const>, ENODEV <const>, ENOSPC <const> = 3, 19, 28
-
--- Where in a tracepoint's record a field lies.
-local function offset_of(site, name)
-	for _, argument in ipairs(format.of(site).args or {}) do
-		if argument.name == name then return argument.load.context end
-	end
-end
-
-local function attach_tracepoint(category, name, field)
-	return function(link)
-		local found <const>, message <const>, errno <const> = tracepoint.resolve(category, name)
-		if not found then return nil, message, errno end
-		local site <const> = found.sites[1]
-		site.kind = "tracepoint"
-		local at <const> = field and offset_of(site, field) or 0
-		if field and at == 0 then return nil, ("tracepoint:%s:%s has no field '%s'"):format(category, name, field), ENODEV end
-		return link:attach_tracepoint(category, name, at)
-	end
-end
+local ESRCH <const>, ENODEV <const>, ENOSPC <const>, EOPNOTSUPP <const> = 3, 19, 28, 95
 
 -- The programs that keep the map while processes come and go. Ends first: who is seen to be born is seen to end.
 local HOOKS <const> = {
-	{ "on_free", attach_tracepoint("sched", "sched_process_free", "pid") },
-	{ "on_exit", function(link) return link:attach_raw_tracepoint("sched_process_exit", 0) end },
-	{ "on_fork", attach_tracepoint("task", "task_newtask") },
+	{ "on_free", "sched_process_free" }, { "on_exit", "sched_process_exit" }, { "on_fork", "task_newtask" },
 }
+
+-- Tells the programs where a task has its number.
+-- Source: BTF of the running kernel
+local function tell_offset(engine)
+	local btf <const>, message <const> = kernel.btf()
+	if not btf then return nil, "follow: the kernel's types are not known: " .. message, EOPNOTSUPP end
+	local task <const> = types.of(btf, "struct task_struct")
+	local member <const> = task and task.kind == "struct" and task.member "pid"
+	if not member then return nil, "follow: the kernel's types do not say what a task is", EOPNOTSUPP end
+	engine.object:set_global("task_pid_at", member.offset)
+	return true
+end
 
 local function attach_hooks(engine)
 	if engine.family_links then return true end
+	local told <const>, unknown <const>, refused <const> = tell_offset(engine)
+	if not told then return nil, unknown, refused end
 	local made <const> = {}
 	local function undo(...)
 		for _, one in ipairs(made) do one:close() end
 		return ...
 	end
 	for _, hook in ipairs(HOOKS) do
-		local name <const>, attach <const> = table.unpack(hook)
+		local name <const>, event <const> = table.unpack(hook)
 		local copy <const>, message <const>, errno <const> = engine.programs:take({ kind = name, key = name }, name)
 		if not copy then return undo(nil, message, errno) end
 		local link <const> = copy.program:link()
 		made[#made + 1] = link
-		local done <const>, why <const>, number <const> = attach(link)
-		if not done then return undo(nil, "follow: " .. why, number) end
+		local done <const>, why <const>, number <const> = link:attach_raw_tracepoint(event, 0)
+		if not done then return undo(nil, ("follow: attach rawtracepoint:%s: %s"):format(event, why), number) end
 	end
 	engine.family_links = made
 	return true

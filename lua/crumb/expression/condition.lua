@@ -5,6 +5,7 @@
 -- read makes a test false either way. `stable`: at the end of a call it is what it was at the beginning;
 -- `of_beginning`: it can be told only there.
 
+local cgroup <const> = require "crumb.lazy" "crumb.expression.cgroup"
 local glob <const> = require "crumb.names.glob"
 local limits <const> = require "crumb.expression.limits"
 local name <const> = require "crumb.expression.name"
@@ -86,6 +87,7 @@ end
 -- What is compared as a text: "comm" or "string"; how many bytes of it are.
 local function as_text(c, value, ast)
 	if value.kind == "comm" then return value, limits.COMM_BYTES end
+	if value.cgroup then c:refuse(ast, "a cgroup is compared by ==, ~= and in, with the path of its folder or its number") end
 	local string <const> = path.string(c, value)
 	if not string then
 		if value.kind == "symbol" then
@@ -115,6 +117,10 @@ local function text_test(op, what, most, negated, parts)
 end
 
 local function text_equal(c, value, ast, text, text_ast, negated)
+	if value.cgroup then
+		local node <const>, ids <const> = cgroup.resolve(c, { text }, text_ast)
+		return compare("EQ", node, c.graph:constant(ids[1]), false, negated)
+	end
 	local what <const>, most <const> = as_text(c, value, ast)
 	check_text(c, what, text, text_ast, most)
 	if what.kind == "comm" then return comm_equal(c, text, negated) end
@@ -222,6 +228,10 @@ local function membership(c, ast, negated)
 		-- In nothing is nothing, and what cannot be read is not outside of it either.
 		if not negated or left.kind ~= "integer" or not left.node.fails then return condition.constant(negated) end
 		return test("EQ", left.node, { b = left.node })
+	end
+	if left.cgroup and type(values[1]) == "string" then
+		local node <const>, ids <const> = cgroup.resolve(c, values, ast.right)
+		return in_integers(c, node, ids, negated)
 	end
 	if type(values[1]) == "string" then return in_texts(c, ast, left, values, negated) end
 	if left.kind == "comm" or left.kind == "string" then

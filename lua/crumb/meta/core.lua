@@ -405,6 +405,14 @@ function core.btf(source) end
 ---@return string[]?, string?, integer?
 function core.directory(path) end
 
+--- By what number the kernel knows the cgroup of a folder.
+--- Errors: nil, message, errno: EINVAL it is of another file system.
+---@param path string
+---@return integer? id
+---@return integer|string version 1 or 2
+---@return integer?
+function core.cgroup(path) end
+
 ---@return crumb.Dwarf?, string?, integer? ENODATA: the file has no debug information
 function core.dwarf(path) end
 
