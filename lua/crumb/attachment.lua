@@ -83,17 +83,24 @@ function Attachment:mechanism()
 	return table.concat(parts, "; ")
 end
 
---- Times that the kernel itself did not run the program; shared by all that have such a link.
----@return integer? missed nil: this kernel does not tell
+--- Times that the kernel itself did not run the program, shared by all that have such a link or use the program.
+---@return integer? missed by links; nil: this kernel does not tell
+---@return integer? recursion_misses of the programs
 function Attachment:missed()
-	local sum
+	local missed, recursion, seen <const> = nil, nil, {}
 	for _, link in ipairs(self.links) do
 		for part = 1, #link do
 			local info <const> = link:info(part)
-			if info and info.missed then sum = (sum or 0) + info.missed end
+			if info and info.missed then missed = (missed or 0) + info.missed end
 		end
 	end
-	return sum
+	for _, one in ipairs(self.taken) do
+		local program <const> = one.copy.program
+		local info <const> = not seen[program] and program:info()
+		if info and info.recursion_misses then recursion = (recursion or 0) + info.recursion_misses end
+		seen[program] = true
+	end
+	return missed, recursion
 end
 
 --- Detaches.

@@ -9,7 +9,7 @@ local show <const> = lazy "crumb.show"
 
 local opening = {}
 
-local EINVAL <const> = 22
+local EINVAL <const>, EOPNOTSUPP <const> = 22, 95
 
 local function misuse(format, ...) error(format:format(...), 0) end
 
@@ -76,6 +76,15 @@ local function as_attached(found, targets)
 	return list
 end
 
+-- Why a function's return cannot be awaited; nil where it can.
+local function on_moving_stacks(files)
+	for path, file in pairs(files) do
+		if file.elf:is_go() then
+			return ("%s: returns = true breaks Go programs: their stacks move, and the return address with them"):format(path)
+		end
+	end
+end
+
 --- The sites that are asked for, and their cookies.
 --- Errors: nil, message, errno; raises (level 0) for wrong use.
 ---@param trace crumb.Trace
@@ -89,6 +98,8 @@ function opening.sites(trace, given, returns, files)
 	local targets <const> = targets_of(given, returns)
 	local found <const>, message <const>, errno <const> = choice.sites(targets, given, files)
 	if not found then return nil, message, errno end
+	local moving <const> = returns and on_moving_stacks(files)
+	if moving then return nil, moving, EOPNOTSUPP end
 	local wanted = choice.guard(given.cookie)
 	if wanted == nil then
 		wanted = function()

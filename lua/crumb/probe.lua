@@ -244,8 +244,8 @@ function Probe:folded()
 	return options.finish("probe:folded", show.folded, rows, self.live.columns)
 end
 
--- Threads that ended in the midst of calls never return.
-local function sweep(self)
+--- Takes out the calls of threads that have ended in the midst of them: they never return.
+function Probe:sweep()
 	local mine <const> = {}
 	for _, place in ipairs(self.live.places) do mine[place.number] = true end
 	pairs_of.sweep(self.live.engine, function(key, pair) return mine[pair.site] and pairs_of.thread_gone(key) end)
@@ -267,14 +267,14 @@ end
 
 --- What became of every hit: hits = filtered + sampled_out + limited + aggregated + sent + lost + pending + unreturned.
 --- Of the whole probe also `delivered`, and `dropped` (events that the script never got, for they were too many or it
---- had closed the probe), and `missed`, which the kernel counts for all that share the program.
+--- had closed the probe), and `missed` and `recursion_misses`, which the kernel counts for all that use the program.
 --- Errors: raises when no site has the cookie.
 ---@param what integer|crumb.Site|nil a cookie, or one of probe.sites; nil: all
 ---@return table<string, integer>
 function Probe:stats(what)
 	local sum = account.explain(account.sum(accounts_of(self, what)))
 	if sum.pending > 0 and self.pairs == "call" and not self.closed_account then
-		sweep(self)
+		self:sweep()
 		sum = account.explain(account.sum(accounts_of(self, what)))
 	end
 	if what ~= nil then
@@ -291,7 +291,7 @@ function Probe:stats(what)
 	self.trace.delivery:settle()
 	sum.delivered = self.inbox.delivered
 	sum.dropped = self.closed_account and sum.sent - sum.delivered or self.inbox.dropped
-	sum.missed = self.attachment:missed()
+	sum.missed, sum.recursion_misses = self.attachment:missed()
 	return sum
 end
 

@@ -20,6 +20,7 @@ local stack <const> = lazy "crumb.stack"
 
 local RING_SIZE <const>, MAX_DELAY <const>, ROWS <const>, SITES <const> = 1 << 19, 0.05, 4096, 16384
 local PAIRS <const>, STACKS <const> = 16384, 16384
+local SWEEP <const> = 10 -- seconds between two looks for calls of threads that have ended
 
 ---@class crumb.Trace
 ---@field engine crumb.Engine
@@ -139,6 +140,13 @@ function Trace:rule(given)
 	return made
 end
 
+-- Calls that never return would fill the map of those that do.
+local function sweep(self)
+	for probe in pairs(self.probes) do
+		if probe.pairs == "call" then probe:sweep() end
+	end
+end
+
 --- A probe or span that is attached: it is the trace's from now on.
 function Trace:adopt(probe, given)
 	for _, place in ipairs(probe.live.openings or probe.live.places) do
@@ -149,6 +157,9 @@ function Trace:adopt(probe, given)
 	rawset(probe, "mechanism", probe.attachment:mechanism())
 	self.probes[probe] = true
 	self.delivery.inboxes[probe.inbox] = true
+	if probe.pairs == "call" and not self.sweeper then
+		self.sweeper = self:every(SWEEP, function() sweep(self) end)
+	end
 	local delay <const> = options.duration("max_delay", given.max_delay or MAX_DELAY)
 	self.delivery.max_delay = math.min(self.delivery.max_delay or delay, delay)
 	return probe
