@@ -16,6 +16,8 @@ end
 return {
 	--- Opens a trace; see crumb.trace.
 	trace = trace.open,
+	--- Iterates over what a target stands for; see crumb.list.
+	list = deferred("crumb.list", "of"),
 	--- Writes anything as text for a terminal; see crumb.show.
 	show = deferred("crumb.show", "write"),
 	--- The wall's time of an event's; see crumb.date.

@@ -85,6 +85,20 @@ local function on_moving_stacks(files)
 	end
 end
 
+--- The sites that targets mean.
+--- Errors: nil, message, errno; raises (level 0) for wrong use.
+---@param given table targets and options of choice
+---@param returns boolean whether their ends are wanted too
+---@param files table from choice.files()
+---@return crumb.Site[]? sites with the field `skipped`
+---@return string?, integer?
+function opening.resolve(given, returns, files)
+	local targets <const> = targets_of(given, returns)
+	local found <const>, message <const>, errno <const> = choice.sites(targets, given, files)
+	if not found then return nil, message, errno end
+	return as_attached(found, targets)
+end
+
 --- The sites that are asked for, and their cookies.
 --- Errors: nil, message, errno; raises (level 0) for wrong use.
 ---@param trace crumb.Trace
@@ -95,8 +109,7 @@ end
 ---@return integer[]|string bits or the message
 ---@return crumb.Site[]|integer|nil skipped or the errno
 function opening.sites(trace, given, returns, files)
-	local targets <const> = targets_of(given, returns)
-	local found <const>, message <const>, errno <const> = choice.sites(targets, given, files)
+	local found <const>, message <const>, errno <const> = opening.resolve(given, returns, files)
 	if not found then return nil, message, errno end
 	local moving <const> = returns and on_moving_stacks(files)
 	if moving then return nil, moving, EOPNOTSUPP end
@@ -107,7 +120,7 @@ function opening.sites(trace, given, returns, files)
 			return trace.next_cookie
 		end
 	end
-	local chosen <const>, bits <const>, skipped <const> = cookie.assign(wanted, as_attached(found, targets))
+	local chosen <const>, bits <const>, skipped <const> = cookie.assign(wanted, found)
 	if #chosen == 0 then misuse "no site has a cookie, so nothing would be attached" end
 	table.move(found.skipped, 1, #found.skipped, #skipped + 1, skipped)
 	return chosen, bits, skipped

@@ -16,6 +16,7 @@ local sites = {}
 ---@field names string[]? all names, where several share the address
 ---@field address integer? of kernel functions, where the kernel shows it
 ---@field offset integer? kernel functions: bytes after the symbol; binaries: in the file
+---@field size integer? of a function in a binary: its bytes; 0 when the file does not say
 ---@field path string? of a binary: its descriptor's path
 ---@field identity string? of a binary: another one when the file is another
 ---@field key string two sites with one key are one place
@@ -64,7 +65,7 @@ local function of_binary(found, target, given, opened)
 	for _, place in ipairs(places) do
 		add(found, {
 			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names[1] and place.names,
-			offset = place.offset, file = file.path, path = file.elf:path(), identity = file.identity,
+			offset = place.offset, size = place.size, file = file.path, path = file.elf:path(), identity = file.identity,
 			key = ("%s:%d"):format(file.path, place.offset),
 		}, target)
 	end
