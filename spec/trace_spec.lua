@@ -293,6 +293,58 @@ describe("a loop", function()
 	end)
 end)
 
+describe("Ctrl-C", function()
+	local function interrupted(text)
+		local child <close> = lab.start(([[
+			package.path, package.cpath = %q, %q
+			io.stdout:setvbuf "line"
+			local crumb = require "crumb"
+			local core = require "crumb.core"
+			local trace <close> = assert(crumb.trace())
+			local lab = require "support.lab"
+		]]):format(package.path, package.cpath) .. text)
+		local lines <const> = {}
+		for line in function() return child:line() end do
+			if line == "now" then
+				child:signal "INT"
+			else
+				lines[#lines + 1] = line
+			end
+		end
+		return child:wait(), lines
+	end
+
+	it("ends run and events, and what was on its way is still there", function()
+		local status <const>, lines <const> = interrupted [[
+			trace:every(0.01, function() print "now" trace.delivery.timers = {} end)
+			print(trace:run())
+			local probe = assert(trace:probe { "tracepoint:syscalls:sys_enter_getppid", pid = lab.pid() })
+			local timer
+			timer = trace:every(0.01, function() timer.close() print "now" end)
+			for _ in probe:events() do end
+			timer = trace:every(0.01, function() timer.close() print "now" end)
+			for _ in probe:each "pid" do end
+			print(core.interrupted())
+		]]
+		assert.same({ "true\tinterrupted", "false" }, lines)
+		assert.equal(0, status)
+	end)
+
+	it("a second time interrupts Lua", function()
+		local status <const>, lines <const> = interrupted [[
+			trace:every(0.001, function()
+				print "now"
+				while not core.interrupted() do end
+				print "now"
+				while true do end
+			end)
+			print(pcall(trace.run, trace))
+		]]
+		assert.matches("^false.*interrupted!", lines[1])
+		assert.equal(0, status)
+	end)
+end)
+
 describe("filters", function()
 	it_traces("of a process leave others out, and its children, but not when they are followed", function(trace, victim)
 		local alone <const> = assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, count = true, by = "pid" })
