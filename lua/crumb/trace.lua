@@ -335,7 +335,10 @@ end
 
 function Trace:closed() return self.engine == nil end
 
-Trace.__close, Trace.__gc = Trace.close, Trace.close
+Trace.__close = Trace.close
+
+-- When Lua itself ends, what the trace is made of may have gone before it: then there is nothing left to do.
+function Trace:__gc() pcall(Trace.close, self) end
 
 local trace = {}
 
