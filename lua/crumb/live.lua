@@ -38,8 +38,7 @@ function live.place(site, number, bits, pair, count)
 	scope.pair, scope.site_count = pair, count
 	return {
 		site = site, number = number, cookie = bits, scope = scope,
-		class = ("%s %p %p %p %s %s"):format(scope.hook, scope.args, scope.registers, scope.retval_type,
-			scope.args_missing, scope.registers_missing),
+		class = ("%s %p %p %p"):format(scope.hook, scope.args, scope.registers, scope.retval_type),
 	}
 end
 
