@@ -7,8 +7,7 @@ local lab = require "support.lab"
 local Typed = require "support.typed"
 
 local TYPES <const> = { "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "truth", "color", "below", "pointer" }
-local COLORS <const> = { [0] = "RED", [7] = "GREEN", [8] = "BLUE" }
-local BELOW <const> = { [-3] = "UNDER", [0] = "MIDDLE", [3] = "OVER" }
+local shown <const> = Typed.shown
 
 local victim, trace
 
@@ -36,14 +35,6 @@ local function events_of(probe, count)
 	for event in probe:events { idle = 0 } do list[#list + 1] = event end
 	assert.equal(count, #list)
 	return list
-end
-
--- A value as an event or a key has it.
-local function shown(type, value)
-	if type == "truth" then return value ~= 0 end
-	if type == "color" then return COLORS[value] or value end
-	if type == "below" then return BELOW[value] or value end
-	return value
 end
 
 local function same_values(type, values, list, field)
@@ -104,7 +95,7 @@ describe("a capture", function()
 			for at, field in ipairs { "inner.x", "inner.y", "number", "low", "middle", "rest", "wide", "narrow", "flag", "color",
 				"below" } do
 				local value = first[i]["args.object." .. field]
-				for _, names in ipairs { COLORS, BELOW } do
+				for _, names in ipairs { Typed.COLORS, Typed.BELOW } do
 					for known, name in pairs(names) do value = value == name and known or value end
 				end
 				values[at] = tostring(value)
@@ -318,6 +309,127 @@ describe("a pair", function()
 		assert.equal(said.calls, after.hits - before.hits)
 		assert.equal(0, after.pending + after.unreturned)
 	end)
+end)
+
+describe("memory that changes during a call", function()
+	it("is as it was at the entry, and as it is at the return", function()
+		local probe <close> = probe_of { of "buffer", returns = true, capture = {
+			before = "entry(args.buffer.text)", after = "args.buffer.text", told = "entry(str(args.text))", now = "str(args.text)",
+			number = "entry(args.buffer.number)", less = "args.buffer.number", title = "entry(args.buffer.title)",
+			pointed = "args.buffer.title", first = "entry(u8[args.text])", last = "u8[args.text]",
+		} }
+		victim:call("buffer", "any", 4)
+		victim:call("buffer", "any", 5)
+		local list <const> = events_of(probe, 2)
+		for i, before in ipairs { "before", "odd_text" } do
+			local event <const> = list[i]
+			assert.equal(before, event.before)
+			assert.equal("after...", event.after)
+			assert.equal("is as told", event.told)
+			assert.equal("was changed", event.now)
+			assert.equal(i + 3, event.number)
+			assert.equal(-i - 3, event.less)
+			assert.equal("title", event.title)
+			assert.equal("was changed", event.pointed)
+			assert.same({ 0x69, 0x77 }, { event.first, event.last })
+			assert.equal(i + 3, event.retval)
+		end
+	end)
+
+	it("decides as it was, and as it is", function()
+		local probe <close> = probe_of { of "buffer", returns = true, count = true, by = { text = "entry(args.buffer.text)" } }
+		for where, held in pairs {
+			["entry(str(args.text)) == 'is as told'"] = 2, ["str(args.text) == 'is as told'"] = 0,
+			["str(args.text) like 'was*'"] = 2, ["entry(args.buffer.text) in {'odd_text', 'other'}"] = 1,
+			["entry(args.buffer.number) == 5"] = 1, ["args.buffer.number == -5 and entry(args.buffer.number) == 5"] = 1,
+			["args.buffer.number == 5 or retval == 4"] = 1, ["retval == entry(args.buffer.number)"] = 2,
+			["entry(args.buffer.text) not like 'odd*' and args.buffer.text == 'after...'"] = 1,
+		} do
+			assert(probe:set { where = where })
+			local before <const> = probe:stats()
+			victim:call("buffer", "any", 4)
+			victim:call("buffer", "any", 5)
+			local after <const> = probe:stats()
+			assert.equal(held, after.aggregated - before.aggregated, where)
+			assert.equal(2, after.hits - before.hits, where)
+		end
+		local names <const> = {}
+		for _, row in ipairs(probe:read()) do names[#names + 1] = row.text end
+		assert.same({ "before", "odd_text" }, names)
+	end)
+end)
+
+describe("one rule for functions of many types", function()
+	it("is made for each, and has a row for each", function()
+		local words <const> = { "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64" }
+		local symbols <const> = {}
+		for i, word in ipairs(words) do symbols[i] = "take_" .. word end
+		local probe <close> = probe_of { "uprobe:" .. Typed.PATH, symbols = symbols, where = "args.value > 1", count = true }
+		local expected <const> = {}
+		for _, word in ipairs(words) do expected["take_" .. word] = victim:call(word, "gt", 1).held end
+		local counts <const> = {}
+		for _, row in ipairs(probe:read()) do counts[row.symbol] = row.count end
+		assert.same(expected, counts)
+	end)
+end)
+
+-- Each with what is called, the frame that its stack begins with, and what comes back.
+local KERNEL <const> = {
+	{ "kprobe:security_file_ioctl", of = "kprobe", word = "u64", first = "security_file_ioctl", at = "ksym(ip)" },
+	{ "kprobe:security_task_prctl", of = "kretprobe", word = "s32", returns = true, retval = -38 },
+	{ "fentry:security_file_ioctl", of = "fentry", word = "u64" },
+	{ "fentry:security_task_prctl", of = "fexit", word = "s32", returns = true, retval = -38 },
+	{ "fexit:security_task_prctl", of = "fexit", word = "s32", retval = -38, capture = "retval" },
+	{ "syscall:ioctl", of = "tracepoint", word = "u64", returns = true, retval = -25 },
+	{ "syscall:mkdirat", of = "tracepoint", word = "u16", returns = true, retval = -2, text = "str(args.pathname)" },
+	{ "tracepoint:syscalls:sys_enter_mkdirat", of = "tracepoint", word = "u16", text = "str(args.pathname)" },
+}
+
+describe("in the kernel", function()
+	for _, row in ipairs(KERNEL) do
+		it("stacks, symbols and results are there, at " .. row[1] .. (row.returns and " with returns" or ""), function()
+			if cookies.missing(row.of) then return pending(cookies.missing(row.of)) end
+			local capture <const> = { "kstack", "ustack", at = row.at, text = row.text, result = row.capture }
+			local probe <close> = probe_of { row[1], returns = row.returns, capture = capture }
+			local calls <const> = victim:call(row.word).calls
+			for _, event in ipairs(events_of(probe, calls)) do
+				assert.is_true(#event.kstack > 1)
+				for _, frame in ipairs(event.kstack) do assert.equal("string", type(frame.name)) end
+				assert.is_true(#event.ustack > 1)
+				if row.first then
+					assert.equal(row.first, event.kstack[1].name)
+					assert.equal(row.first, event.at:match "^[%w_]+")
+				end
+				if row.text then assert.equal("", event.text) end
+				if row.returns then assert.equal(row.retval, event.retval) end
+				if row.capture then assert.equal(row.retval, event.result) end
+			end
+			assert(probe:set { capture = false, count = true, by = "kstack" })
+			victim:call(row.word)
+			local sum = 0
+			for _, each in ipairs(probe:read()) do
+				sum = sum + each.count
+				assert.equal("string", type(each.kstack[1].name))
+			end
+			assert.equal(calls, sum)
+		end)
+	end
+
+	for _, target in ipairs { "tracepoint:task:task_rename", "rawtracepoint:task_rename" } do
+		it("texts of a tracepoint are there, at " .. target, function()
+			local raw <const> = target:find "^raw"
+			if raw and cookies.missing("rawtracepoint", "cookie") then
+				return pending(cookies.missing("rawtracepoint", "cookie"))
+			end
+			local probe <close> = probe_of { target,
+				where = raw and "str(args.comm) == 'typed victim'" or "args.newcomm == 'typed victim'",
+				capture = { before = raw and "args.task.comm" or "args.oldcomm", after = raw and "str(args.comm)" or "args.newcomm" } }
+			victim:call("rename", "any", 1)
+			victim:call("rename", "any", 0)
+			local event <const> = events_of(probe, 1)[1]
+			assert.same({ "typed_victim", "typed victim" }, { event.before, event.after })
+		end)
+	end
 end)
 
 describe("sample and limit", function()

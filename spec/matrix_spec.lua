@@ -32,6 +32,8 @@ local CALCULATIONS <const> = {
 }
 local THRESHOLDS <const> = { -1, 0, 5, 126 }
 local SET_SIZE <const> = 10000
+-- All hooks and types together take each rule, each of them every so many.
+local EVERY <const> = lab.slow and 7 or 2
 
 local INTEGERS <const> = { "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64" }
 local ALL <const> = { "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "truth", "color", "below", "pointer" }
@@ -130,14 +132,16 @@ local function rules_of(value, values)
 			add(row[1], a, THRESHOLDS[(#rules + i) % #THRESHOLDS + 1], "(" .. row[2] .. ") > B", row[2])
 		end
 	end
-	for i = 1, #values, 3 do
-		local set <const> = {}
-		for at = 1, SET_SIZE do set[at] = values[i] - SET_SIZE // 2 + at end
-		rules[#rules + 1] = {
-			operation = "range", a = set[1], b = set[SET_SIZE], where = value .. " in $set", result = value, params = { set = set },
-		}
-	end
 	return rules
+end
+
+-- A set of as many values as one may have, around a value.
+local function large_set(value, middle)
+	local set <const> = {}
+	for at = 1, SET_SIZE do set[at] = middle - SET_SIZE // 2 + at end
+	return {
+		operation = "range", a = set[1], b = set[SET_SIZE], where = value .. " in $set", result = value, params = { set = set },
+	}
 end
 
 -- The row there is so far, of a count and a sum.
@@ -163,6 +167,31 @@ local function check(probe, victim, hook, type, rule)
 	else
 		assert.is_true(filtered >= said.calls - said.held, told)
 	end
+end
+
+-- The value itself, as events, keys and the least and greatest of a row have it.
+local function check_outlets(probe, victim, hook, type)
+	local value <const>, shown <const> = hook.value(type), {}
+	for i, one in ipairs(victim.values[type]) do shown[i] = Typed.shown(type, one) end
+	local guard <const> = hook.guard and hook.guard(type) or false
+	assert(probe:set { where = guard, params = false, count = false, sum = false, by = false, capture = { x = value } })
+	victim:call(type)
+	local seen <const> = {}
+	for event in probe:events { idle = 0 } do seen[#seen + 1] = event.x end
+	assert.same(shown, seen)
+	assert(probe:set { capture = false, count = true, by = { x = value } })
+	victim:call(type)
+	local rows <const> = {}
+	for _, row in ipairs(probe:read()) do rows[row.x] = row.count end
+	for _, one in ipairs(shown) do
+		assert.equal(1, rows[one], type)
+		rows[one] = nil
+	end
+	assert.is_nil(next(rows))
+	assert(probe:set { by = {}, min = value, max = value, sum = value, avg = value })
+	local said <const> = victim:call(type)
+	local row <const> = probe:read()[1]
+	assert.same({ said.held, said.least, said.greatest, said.sum }, { row.count, row.min, row.max, row.sum })
 end
 
 local available <const> = features.hook
@@ -201,13 +230,16 @@ for number, hook in ipairs(HOOKS) do
 					hook.target(type), returns = hook.returns, cookie = -1, count = true, sum = ("s64(%s)"):format(value), by = {},
 				})
 				assert.equal(hook.alone, probe.mechanism:find("the spec wants it so", 1, true) and true)
-				local every <const> = lab.slow and 7 or 1
-				for i, rule in ipairs(rules_of(value, victim.values[type])) do
-					if (i + 3 * number + at) % every == 0 then check(probe, victim, hook, type, rule) end
+				local values <const> = victim.values[type]
+				for i, rule in ipairs(rules_of(value, values)) do
+					if (i + number + at) % EVERY == 0 then check(probe, victim, hook, type, rule) end
 				end
+				check(probe, victim, hook, type, large_set(value, values[(number + at) % #values + 1]))
+				check_outlets(probe, victim, hook, type)
 				local stats <const> = probe:stats()
-				assert.equal(0, stats.lost + stats.sent + stats.sampled_out + stats.limited + stats.pending + stats.unreturned)
-				assert.equal(stats.hits, stats.filtered + stats.aggregated)
+				assert.equal(0, stats.lost + stats.sampled_out + stats.limited + stats.pending + stats.unreturned)
+				assert.equal(stats.hits, stats.filtered + stats.aggregated + stats.sent)
+				assert.equal(#victim.values[type], stats.sent)
 			end)
 		end
 	end)

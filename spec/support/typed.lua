@@ -6,6 +6,16 @@ Typed.__index = Typed
 Typed.PATH = "build/fixtures/typed_victim"
 Typed.STRIPPED = "build/fixtures/typed_stripped"
 
+Typed.COLORS = { [0] = "RED", [7] = "GREEN", [8] = "BLUE" }
+Typed.BELOW = { [-3] = "UNDER", [0] = "MIDDLE", [3] = "OVER" }
+
+--- A value as events and rows have it, where its type is known.
+function Typed.shown(type, value)
+	if type == "truth" then return value ~= 0 end
+	local names <const> = type == "color" and Typed.COLORS or type == "below" and Typed.BELOW or {}
+	return names[value] or value
+end
+
 -- What it says of itself before it waits.
 local function read_introduction(self, output)
 	self.values, self.unsigned, self.expressions, self.objects = {}, {}, {}, {}
@@ -42,9 +52,10 @@ end
 
 --- Makes the calls of a word: how many, for how many the condition holds, and the sum, the least and the greatest of
 --- what was computed for those.
+---@param ... integer what else the word takes
 ---@return { calls: integer, held: integer, sum: integer, least: integer, greatest: integer }
-function Typed:call(word, operation, a, b)
-	self.input:write(("%s %s %d %d\n"):format(word, operation or "any", a or 0, b or 0))
+function Typed:call(word, operation, a, b, ...)
+	self.input:write(("%s %s %d %d %s\n"):format(word, operation or "any", a or 0, b or 0, table.concat({ ... }, " ")))
 	self.input:flush()
 	local numbers <const> = {}
 	for number in self.output:read "l":gmatch "%S+" do numbers[#numbers + 1] = math.tointeger(tonumber(number)) end
