@@ -43,6 +43,18 @@ static __always_inline __u64 stack_hash(struct stack *stack)
 	return hash ? hash : 1;
 }
 
+/* Adds a stack, and tells user space of its process: the number, or 0 when there is no room. */
+static __always_inline __u64 new_stack(void *known, const struct stack *stack, __u64 number)
+{
+	__u32 pid = stack->pid;
+
+	if (bpf_map_update_elem(known, &number, stack, BPF_NOEXIST))
+		return bpf_map_lookup_elem(known, &number) ? number : 0;
+	if (pid)
+		bpf_map_update_elem(&newcomers, &pid, &number, BPF_ANY);
+	return number;
+}
+
 /* Keeps a stack that was read in `stacks`, and its number in the scratch slot. */
 __noinline int keep_stack(struct frame *frame, __u32 kind)
 {
@@ -63,10 +75,8 @@ __noinline int keep_stack(struct frame *frame, __u32 kind)
 		stack->pid = pid_tgid() >> 32;
 	if (known && stack->bytes > 0) {
 		number = stack_hash(stack);
-		if (!bpf_map_lookup_elem(known, &number) &&
-		    bpf_map_update_elem(known, &number, stack, BPF_NOEXIST) &&
-		    !bpf_map_lookup_elem(known, &number))
-			number = 0;
+		if (!bpf_map_lookup_elem(known, &number))
+			number = new_stack(known, stack, number);
 	}
 	if (kind == KEY_KSTACK)
 		scratch->kstack_number = number;

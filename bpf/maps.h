@@ -88,6 +88,14 @@ struct {
 	__type(value, __u64);
 } family SEC(".maps");
 
+/* Processes that have left a new stack in `stacks`, and its number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u64);
+} newcomers SEC(".maps");
+
 #define HASH(name, key_type, value_type)                                                           \
 	struct name {                                                                              \
 		__uint(type, BPF_MAP_TYPE_HASH);                                                   \

@@ -7,14 +7,15 @@ local core <const> = require "crumb.core"
 local options <const> = require "crumb.options"
 
 local CHECK_EVERY <const> = 8 -- events between two looks at the clock
-local SLICE <const> = 50000000 -- ns between two looks at a process
+local SLICE <const> = 50000000 -- ns between two looks at a process, or at who has left stacks
 
 ---@class crumb.Delivery
 ---@field engine crumb.Engine
 ---@field sites table<integer, table> number -> the metatable of its events: { inbox, __index = { cookie =, … } }
 ---@field inboxes table<crumb.Inbox, true>
 ---@field timers table<table, true> { period =, due =, call = }
----@field max_delay integer ns
+---@field max_delay integer? ns
+---@field meet fun()
 ---@field routed integer events that came as tables
 ---@field direct integer events that a loop got as positional values
 ---@field reader crumb.Inbox? whose the events are that are got so
@@ -87,8 +88,9 @@ local function pause(self, loop)
 		if ended(self, loop, now, loop.direct and self.direct or loop.count) or loop.snapshot then return false end
 		if self:fire(now) then return true end
 		self.engine.reclaim:passed()
+		self.meet()
 		local limit = math.min(loop.deadline, loop.idle and loop.quiet_since + loop.idle or math.maxinteger, next_due(self))
-		if loop.process then limit = math.min(limit, now + SLICE) end
+		if loop.process or next(self.engine.stacks.tables) then limit = math.min(limit, now + SLICE) end
 		local busy <const> = delivered ~= loop.seen
 		loop.seen = delivered
 		self.engine:set_bell(busy and "NEARLY_FULL" or "NOW")
@@ -162,6 +164,7 @@ end
 
 local function new_loop(self, what, wanted, given)
 	if self.engine.ring:closed() then error(what .. ": the trace is closed", 0) end
+	self.meet()
 	local now <const> = core.now()
 	local duration <const> = options.duration(what .. ": duration", given.duration)
 	return {
@@ -290,10 +293,10 @@ function Delivery:timeout()
 end
 
 ---@param engine crumb.Engine
----@param max_delay integer ns
+---@param meet fun() called now and then while events are awaited: looks at who has left stacks
 ---@return crumb.Delivery
-return function(engine, max_delay)
+return function(engine, meet)
 	return setmetatable({
-		engine = engine, sites = {}, inboxes = {}, timers = {}, max_delay = max_delay, routed = 0, direct = 0, handled = 0,
+		engine = engine, meet = meet, sites = {}, inboxes = {}, timers = {}, routed = 0, direct = 0, handled = 0,
 	}, Delivery)
 end

@@ -11,6 +11,7 @@ local members <const> = require "crumb.bpf.object"
 local new_pool <const> = require "crumb.engine.pool"
 local new_reclaim <const> = require "crumb.engine.reclaim"
 local new_share <const> = require "crumb.engine.share"
+local new_stacks <const> = require "crumb.engine.stacks"
 local pattern <const> = require "crumb.engine.pattern"
 local programs <const> = require "crumb.engine.programs"
 local wire <const> = require "crumb.engine.wire"
@@ -25,6 +26,7 @@ local BATCH <const> = 1024
 ---@field ring crumb.Ring of all ring buffers
 ---@field layouts table<integer, crumb.Layout> by generation
 ---@field reclaim crumb.Reclaim
+---@field stacks crumb.Stacks
 local Engine = {}
 Engine.__index = Engine
 
@@ -240,13 +242,16 @@ end
 --- Errors: nil, message, errno.
 ---@param small boolean
 ---@param rows integer how many it holds
+---@param has_stacks boolean? among its keys
 ---@return crumb.Table?, string?, integer?
-function Engine:table(small, rows)
+function Engine:table(small, rows, has_stacks)
 	local name <const> = small and "small_tables" or "large_tables"
 	local number <const>, map <const>, errno <const> = take_filled(self, name, "tables",
 		function() return self.maps[name]:create_inner { max_entries = rows, raw = true } end)
 	if not number then return nil, map, errno end
-	return { name = name, number = number, map = map, rows = rows }
+	local made <const> = { name = name, number = number, map = map, rows = rows }
+	if has_stacks then self.stacks:add(made) end
+	return made
 end
 
 --- Puts an empty map in the place of a table's: the one before, which nobody writes to any more.
@@ -269,6 +274,7 @@ end
 --- A table that no body adds to any more.
 ---@param one crumb.Table
 function Engine:retire_table(one)
+	self.stacks:remove(one)
 	self.reclaim:add(function()
 		self.maps[one.name]:delete(one.number)
 		self.pools[one.name]:give(one.number)
@@ -298,6 +304,7 @@ function Engine:close()
 	self.programs:close()
 	self.object:close()
 	for _, window in ipairs { self.sites, self.accounts, self.references } do window:close() end
+	self.stacks:close()
 	for _, map in pairs(self.inner) do map:close() end
 end
 
@@ -360,10 +367,12 @@ function engine.open(limits)
 	if not numbers then return nil, message, errno end
 	local object <const>, why <const>, refused <const> = open_object(bytes, limits)
 	if not object then return nil, why, refused end
-	return fill(setmetatable({
+	local self <const> = setmetatable({
 		wire = numbers, object = object, maps = object.maps, limits = limits, inner = {}, layouts = {}, generation = 0,
 		reclaim = new_reclaim(), programs = programs.new(bytes, object.maps),
-	}, Engine))
+	}, Engine)
+	self.stacks = new_stacks(self)
+	return fill(self)
 end
 
 return engine

@@ -3,6 +3,7 @@
 local arguments <const> = require "crumb.arguments"
 local event <const> = require "crumb.event"
 local expression <const> = require "crumb.expression"
+local stack <const> = require "crumb.lazy" "crumb.stack"
 
 local live = {}
 
@@ -116,7 +117,8 @@ local function table_for(self, plans)
 	if columns == nil then return nil, small, shape end
 	if not columns then return false end
 	if self.table and self.shape == shape then return self.table, columns, shape end
-	local made <const>, message <const>, errno <const> = self.engine:table(small, self.rows)
+	local _ <const>, plan <const> = next(plans)
+	local made <const>, message <const>, errno <const> = self.engine:table(small, self.rows, plan.stack_keys)
 	if not made then return nil, message, errno end
 	return made, columns, shape
 end
@@ -237,6 +239,8 @@ function Live:apply(rule)
 	local _ <const>, plan <const> = next(plans)
 	self.cells = plan.event and (plan.cells or {}) or nil
 	self.rule = rule
+	-- Who has ended when its stacks are read has names all the same.
+	if plan.ustack and self.pid then stack.remember(self.pid) end
 	return true
 end
 

@@ -209,7 +209,9 @@ local function rows_of(self, clear)
 	if not clear then return collect(live.table.map, collector) end
 	local before <close>, message <const>, errno <const> = live.engine:exchange(live.table)
 	if not before then return nil, message, errno end
-	return collect(before, collector)
+	local rows <const>, why <const>, number <const> = collect(before, collector)
+	if rows then live.engine.stacks:emptied(live.table, #rows) end
+	return rows, why, number
 end
 
 --- The rows of the aggregates: a field for each key, and one for each aggregate.

@@ -24,6 +24,13 @@ local CACHED <const> = 100000
 local KERNEL_FRESH <const> = 1000000000
 local kernel_since = 0
 
+-- Whether /proc/PID is who the kernel's programs mean by PID.
+local ours
+local function has_proc()
+	if ours == nil then ours = select(3, core.pid_namespace()) end
+	return ours
+end
+
 local Frames <const> = { __name = "crumb.Stack" }
 Frames.__index = Frames
 
@@ -81,7 +88,7 @@ end
 ---@param pid integer
 ---@return crumb.Frame[] frames shared between stacks: not to be changed
 function stack.user(bytes, pid)
-	local serial <const> = names():remember(pid)
+	local serial <const> = has_proc() and names():remember(pid)
 	if not serial then
 		return frames_of(bytes, {}, function() return nil end)
 	end

@@ -77,26 +77,27 @@ local function ring_of(self, given)
 	return self.engine:add_ring(given.ring_size)
 end
 
+-- The frames of a stack that is a key.
+local function frames_of(known)
+	local count <const> = known.bytes // 8
+	local bytes <const> = ("<i8"):rep(count):pack(table.unpack(known.frames, 1, count))
+	if known.pid == 0 then return stack.kernel(bytes) end
+	return stack.user(bytes, known.pid)
+end
+
 --- What words mean that only the trace knows, by kind.
 ---@return table<string, fun(word: integer): any>
 function Trace:resolvers()
-	local function frames(of)
-		return function(word)
-			local map <const> = self.engine.inner.stacks
-			local known <const> = map and map:lookup(word)
-			return known and of(known)
-		end
-	end
-	local function packed(known)
-		return ("<i8"):rep(known.bytes // 8):pack(table.unpack(known.frames, 1, known.bytes // 8))
+	local function frames(word)
+		local known <const> = self.engine.stacks:find(word)
+		return known and frames_of(known)
 	end
 	return {
 		symbol = function(number)
 			local site <const> = self.delivery.sites[number]
 			return site and site.__index.symbol
 		end,
-		kstack = frames(function(known) return stack.kernel(packed(known)) end),
-		ustack = frames(function(known) return stack.user(packed(known), known.pid) end),
+		kstack = frames, ustack = frames,
 	}
 end
 
@@ -118,7 +119,7 @@ end
 ---@param more table places, pairs, …
 ---@return crumb.Live
 function Trace:live(given, probe, more)
-	more.engine, more.resolve, more.rows = self.engine, probe.resolve, given.rows or ROWS
+	more.engine, more.resolve, more.rows, more.pid = self.engine, probe.resolve, given.rows or ROWS, given.pid
 	more.ring = function() return ring_of(self, given) end
 	return live.new(more)
 end
@@ -356,7 +357,7 @@ function trace.open(given)
 		}
 	if not opened then return nil, message, errno end
 	local self <const> = setmetatable({ engine = opened, options = given, probes = {}, next_cookie = 0 }, Trace)
-	self.delivery = new_delivery(opened)
+	self.delivery = new_delivery(opened, function() opened.stacks:meet(frames_of) end)
 	return self
 end
 

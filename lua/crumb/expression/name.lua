@@ -101,7 +101,8 @@ end
 
 local VALUES <const> = {
 	pid = builtin "PID", tid = builtin "TID", uid = builtin "UID", gid = builtin "GID", cpu = builtin "CPU",
-	cgroup = builtin("CGROUP", { cgroup = true }), time = builtin("TIME", { clock = true }), nsecs = builtin("TIME", { clock = true }),
+	cgroup = builtin("CGROUP", { cgroup = true }),
+	time = builtin("TIME", { clock = true }), nsecs = builtin("TIME", { clock = true }),
 	cookie = builtin("COOKIE", { shown = "cookie" }),
 	elapsed = elapsed, latency = latency, retval = retval, task = task,
 	comm = kind "comm", symbol = kind "symbol", kstack = kind "kstack", ustack = kind "ustack",

@@ -1,0 +1,197 @@
+-- Stacks: of the kernel and of processes, in events and as keys, also of those that have ended.
+local core = require "crumb.core"
+local crumb = require "crumb"
+local lab = require "support.lab"
+local Victim = require "support.victim"
+
+local INNER <const> = "syscall:getpgid" -- which chain_inner calls without libc's help
+local PATH <const> = "/build/fixtures/chain$"
+local trace, victim
+
+before_each(function()
+	trace = assert(crumb.trace())
+	victim = Victim.start "chain"
+end)
+
+after_each(function()
+	victim:stop()
+	trace:close()
+	trace, victim = nil, nil
+end)
+
+-- The names of the frames in the victim's own file, the innermost first.
+local function names(frames)
+	local list <const> = {}
+	for _, frame in ipairs(frames) do
+		if frame.module and frame.module:find(PATH) then list[#list + 1] = frame.name end
+	end
+	return table.concat(list, " ")
+end
+
+local CHAIN <const>, OTHER <const> = "chain_inner chain_middle chain_outer main", "chain_inner chain_other main"
+
+describe("a stack of a process", function()
+	it("has its calls in an event, by name and place", function()
+		local probe <const> = assert(trace:probe { INNER, pid = victim.pid, capture = { stack = "ustack" } })
+		victim:call("chain", 2)
+		victim:call("other", 1)
+		local seen <const> = {}
+		for event in probe:events { idle = 0 } do
+			seen[#seen + 1] = names(event.stack)
+			for i, frame in ipairs(event.stack) do
+				assert.equal("integer", math.type(frame.address))
+				if i <= 3 then
+					assert.matches("spec/fixtures/chain%.c$", frame.file)
+					assert.is_true(frame.line > 20 and frame.offset > 0 and frame.offset < 300)
+				end
+			end
+		end
+		assert.same({ CHAIN, CHAIN, OTHER }, seen)
+	end)
+
+	it("is a key, a row for each way", function()
+		local probe <const> = assert(trace:probe { INNER, pid = victim.pid, count = true, by = { "ustack" } })
+		victim:call("chain", 5)
+		victim:call("other", 7)
+		local rows <const> = assert(probe:read { sort = "-count" })
+		assert.equal(2, #rows)
+		assert.same({ OTHER, 7, CHAIN, 5 }, { names(rows[1].ustack), rows[1].count, names(rows[2].ustack), rows[2].count })
+		local folded <const> = assert(probe:folded())
+		assert.matches("main;chain_other;chain_inner 7", folded, 1, true)
+		assert.matches("main;chain_outer;chain_middle;chain_inner 5", folded, 1, true)
+		assert.matches("chain_middle%+0x%x+ %(.*/chain%) at .*chain%.c:%d+", tostring(probe))
+	end)
+
+	it("is one key beside others", function()
+		local probe <const> = assert(trace:probe {
+			INNER, pid = victim.pid, sum = { calls = "1" }, by = { "comm", stack = "ustack", "pid" },
+		})
+		victim:call("chain", 3)
+		local rows <const> = assert(probe:read())
+		assert.equal(1, #rows)
+		assert.same({ "chain", victim.pid, 3, CHAIN }, { rows[1].comm, rows[1].pid, rows[1].calls, names(rows[1].stack) })
+		assert.matches("^chain;%d+;.*main;chain_outer;chain_middle;chain_inner 3$", probe:folded())
+	end)
+
+	it("is that of the call at a return, too", function()
+		local probe <const> = assert(trace:probe {
+			"uprobe:build/fixtures/chain:chain_middle", returns = true, pid = victim.pid, capture = { stack = "ustack" },
+		})
+		victim:call("chain", 1)
+		for event in probe:events { idle = 0 } do assert.matches("chain_outer main$", names(event.stack)) end
+		assert.equal(1, probe:stats().delivered)
+	end)
+
+	it("comes from a uprobe with who called it", function()
+		local probe <const> = assert(trace:probe {
+			"uprobe:build/fixtures/chain:chain_inner", pid = victim.pid, capture = { stack = "ustack" },
+		})
+		victim:call("chain", 1)
+		for event in probe:events { idle = 0 } do
+			local _ <const>, release <const> = core.versions()
+			-- From 6.11 on the kernel knows that the frame is not made yet.
+			local major <const>, minor <const> = release:match "^(%d+)%.(%d+)"
+			local whole <const> = tonumber(major) * 1000 + tonumber(minor) >= 6011
+			assert.equal(whole and CHAIN or "chain_inner chain_outer main", names(event.stack))
+		end
+		assert.equal(1, probe:stats().delivered)
+	end)
+end)
+
+describe("a process that has ended", function()
+	local function run(count) assert(os.execute("build/fixtures/chain " .. count)) end
+
+	it("has names when it was asked for", function()
+		local probe <const> = assert(trace:probe { INNER, pid = victim.pid, capture = { stack = "ustack" } })
+		local rows <const> = assert(trace:probe { INNER, pid = victim.pid, count = true, by = "ustack" })
+		victim:call("chain", 1)
+		victim:stop()
+		assert.is_true(lab.eventually(function() return not core.directory(("/proc/%d"):format(victim.pid)) end))
+		for event in probe:events { idle = 0 } do assert.equal(CHAIN, names(event.stack)) end
+		assert.equal(CHAIN, names(rows:read()[1].ustack))
+		assert.equal(1, probe:stats().delivered)
+	end)
+
+	it("has names when the trace was awaited meanwhile", function()
+		local rows <const> = assert(trace:probe { INNER, where = "comm == 'chain'", count = true, by = { "ustack" } })
+		victim:call("chain", 4)
+		assert.equal(0, trace:poll(0))
+		victim:stop()
+		assert.is_true(lab.eventually(function() return not core.directory(("/proc/%d"):format(victim.pid)) end))
+		local list <const> = assert(rows:read())
+		assert.same({ 1, 4, CHAIN }, { #list, list[1].count, names(list[1].ustack) })
+	end)
+
+	it("has bare addresses otherwise", function()
+		local rows <const> = assert(trace:probe { INNER, where = "comm == 'chain'", count = true, by = { "ustack" } })
+		local events <const> = assert(trace:probe { INNER, where = "comm == 'chain'", capture = { stack = "ustack" } })
+		run(3)
+		assert.equal(3, rows:read()[1].count)
+		local frames <const> = rows:read()[1].ustack
+		assert.is_true(#frames >= 4)
+		assert.is_nil(frames[1].name)
+		for event in events:events { idle = 0 } do assert.equal(frames[1].address, event.stack[1].address) end
+	end)
+end)
+
+describe("a stack of the kernel", function()
+	it("comes from a tracepoint", function()
+		local probe <const> = assert(trace:probe { INNER, pid = victim.pid, capture = { stack = "kstack" } })
+		local rows <const> = assert(trace:probe { INNER, pid = victim.pid, count = true, by = { "kstack", "ustack" } })
+		victim:call("chain", 2)
+		local count = 0
+		for event in probe:events { idle = 0 } do
+			local found <const> = {}
+			for _, frame in ipairs(event.stack) do found[frame.name or ""] = true end
+			assert.is_true(found.do_syscall_64 or found.invoke_syscall or false, tostring(event.stack))
+			count = count + 1
+		end
+		assert.equal(2, count)
+		local list <const> = assert(rows:read())
+		assert.same({ 1, 2, CHAIN }, { #list, list[1].count, names(list[1].ustack) })
+		assert.matches("main;chain_outer;chain_middle;chain_inner;.*do_syscall_64.* 2$", rows:folded())
+	end)
+end)
+
+describe("the map of stacks", function()
+	local function held()
+		local count = 0
+		for _ in trace.engine.inner.stacks:each() do count = count + 1 end
+		return count
+	end
+
+	it("loses no hit when it is full", function()
+		trace.engine.limits.stacks = 1
+		local probe <const> = assert(trace:probe { INNER, pid = victim.pid, count = true, by = "ustack" })
+		victim:call("chain", 2)
+		victim:call("other", 3)
+		local rows <const> = assert(probe:read { sort = "count" })
+		assert.same({ 2, 3 }, { rows[1].count, rows[2].count })
+		assert.equal(CHAIN, names(rows[1].ustack))
+		assert.is_false(rows[2].ustack)
+		assert.equal(5, probe:stats().aggregated)
+		assert.matches("%? 3", probe:folded())
+	end)
+
+	it("is emptied with the tables, when it may fill up", function()
+		trace.engine.limits.stacks = 4
+		local one <const> = assert(trace:probe { INNER, pid = victim.pid, count = true, by = "ustack" })
+		local two <const> = assert(trace:probe { INNER, pid = victim.pid, count = true, by = { "ustack", "comm" } })
+		victim:call("chain", 1)
+		victim:call("other", 1)
+		assert.equal(2, held())
+		assert.equal(2, #one:read { clear = true })
+		assert.equal(2, held()) -- the other probe has rows with them
+		assert.equal(2, #two:read { clear = true })
+		assert.equal(0, held())
+		victim:call("chain", 1)
+		assert.equal(1, held())
+		assert.equal(CHAIN, names(one:read()[1].ustack))
+		for _ = 1, 50 do
+			victim:call("chain", 1)
+			assert.equal(CHAIN, names(one:read { clear = true }[1].ustack))
+			assert.equal(CHAIN, names(two:read { clear = true }[1].ustack))
+		end
+		assert.is_true(held() <= 1)
+	end)
+end)
