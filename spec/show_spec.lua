@@ -1,8 +1,8 @@
--- crumb.show and crumb.draw: what people look at, to the letter.
+-- crumb.show and crumb.show.draw: what people look at, to the letter.
 local aggregate = require "crumb.aggregate"
 local core = require "crumb.core"
 local date = require "crumb.date"
-local draw = require "crumb.draw"
+local draw = require "crumb.show.draw"
 local show = require "crumb.show"
 local table_ = require "support.table"
 

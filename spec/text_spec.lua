@@ -1,5 +1,5 @@
--- crumb.text: what a traced process wrote does no harm on a terminal.
-local text = require "crumb.text"
+-- crumb.show.text: what a traced process wrote does no harm on a terminal.
+local text = require "crumb.show.text"
 
 describe("text.escape", function()
 	local function becomes(given, expected) assert.equal(expected, text.escape(given)) end

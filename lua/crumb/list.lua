@@ -1,7 +1,7 @@
 --- list: what a target stands for, and what of it can be probed.
 
 local choice <const> = require "crumb.bpf.choice"
-local opening <const> = require "crumb.opening"
+local opening <const> = require "crumb.trace.opening"
 local options <const> = require "crumb.options"
 
 local list = {}

@@ -1,8 +1,8 @@
 --- probe: what people hold of a probe: its rule, live; its events; its rows; its account.
 --
--- How its sites are found and attached is in crumb.opening.
+-- How its sites are found and attached is in crumb.trace.opening.
 
-local account <const> = require "crumb.account"
+local account <const> = require "crumb.trace.account"
 local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
 local options <const> = require "crumb.options"

@@ -3,9 +3,9 @@
 -- `show(x [, file])` writes, since a person asked for it; all else returns text.
 
 local date <const> = require "crumb.date"
-local draw <const> = require "crumb.draw"
+local draw <const> = require "crumb.show.draw"
 local stack <const> = require "crumb.stack"
-local text <const> = require "crumb.text"
+local text <const> = require "crumb.show.text"
 
 local show = {}
 

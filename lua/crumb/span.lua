@@ -4,7 +4,7 @@
 
 local choice <const> = require "crumb.bpf.choice"
 local core <const> = require "crumb.core"
-local opening <const> = require "crumb.opening"
+local opening <const> = require "crumb.trace.opening"
 local options <const> = require "crumb.options"
 local pairs_of <const> = require "crumb.engine.pairs"
 local Probe <const> = require "crumb.probe"

@@ -4,7 +4,7 @@
 -- looked up, since the one after may be another line's or another function's.
 
 local core <const> = require "crumb.core"
-local draw <const> = require "crumb.draw"
+local draw <const> = require "crumb.show.draw"
 
 local stack = {}
 

@@ -2,7 +2,7 @@
 --
 -- It knows nothing of probes and events, and prints nothing: crumb.show does.
 
-local text <const> = require "crumb.text"
+local text <const> = require "crumb.show.text"
 local u64 <const> = require "crumb.u64"
 
 local draw = {}

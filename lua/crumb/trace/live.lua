@@ -1,7 +1,7 @@
 --- live: a rule at its sites: compiled for each class of them, published, and exchanged while programs run.
 
 local arguments <const> = require "crumb.arguments"
-local event <const> = require "crumb.event"
+local event <const> = require "crumb.trace.event"
 local expression <const> = require "crumb.expression"
 local stack <const> = require "crumb.lazy" "crumb.stack"
 
@@ -256,7 +256,7 @@ function Live:drop_table()
 end
 
 --- What a rule is made to hold at, or, with `openings`, between.
---- Shape: { engine =, resolve = what words mean by kind (crumb.event), places =, rows = of a table, pairs = BOOLEAN,
+--- Shape: { engine =, resolve = what words mean by kind (crumb.trace.event), places =, rows = of a table, pairs = BOOLEAN,
 --- ring = function() → its number }, and of spans { openings = places, opening = function(rule) → what is to be compiled
 --- for them, owner = the number of their pairs }
 ---@param given table

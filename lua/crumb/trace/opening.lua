@@ -3,7 +3,7 @@
 local choice <const> = require "crumb.bpf.choice"
 local cookie <const> = require "crumb.cookie"
 local lazy <const> = require "crumb.lazy"
-local live <const> = require "crumb.live"
+local live <const> = require "crumb.trace.live"
 
 local show <const> = lazy "crumb.show"
 
