@@ -341,6 +341,7 @@ describe("a probe's refusal", function()
 		})
 		assert.same({ "hit_a" }, { probe.sites[1].symbol, probe.sites[2] })
 		assert.equal(2, #probe.skipped)
+		assert.truthy(probe.mechanism:find(": 2 sites, ", 1, true), probe.mechanism) -- hit_a's entry and its return
 		victim:call("hit_a", 2)
 		assert.equal(2, probe:stats().sent)
 	end)

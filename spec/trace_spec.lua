@@ -186,6 +186,23 @@ describe("a loop", function()
 		for _ in probe:each("pid", { idle = 0.05 }) do error "none" end
 	end)
 
+	it_traces("delivers all that came by its end, whatever ends it", function(trace, victim)
+		local handled = 0
+		local probe <const> = assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, handler = function()
+			handled = handled + 1
+		end })
+		victim:call("hit_a", 1000)
+		assert.same({ true, "duration" }, { trace:run { duration = 0 } })
+		assert.equal(1000, handled)
+		local job <const> = assert(trace:spawn { "true" })
+		assert(job:start())
+		job:wait()
+		victim:call("hit_a", 1000)
+		assert.same({ true, "exit" }, { trace:run { process = job } })
+		assert.equal(2000, handled)
+		assert.equal(2000, probe:stats().delivered)
+	end)
+
 	it_traces("shows all events that have no handler, as print does", function(trace, victim)
 		local printed <const> = {}
 		local probe <const> = assert(trace:probe {

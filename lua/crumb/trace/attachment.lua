@@ -61,11 +61,13 @@ function Attachment:add(sites, bits, pid, skipped)
 		local link <const> = program:link()
 		self.links[#self.links + 1] = link
 		local of <const> = pid and filters(first, program.attach_type ~= nil) and pid or nil
+		local before <const> = skipped and #skipped or 0
 		local done <const>, why <const>, number <const> = links.attach(link, program, group.sites, group.bits, of, skipped)
 		if not done then return nil, why, number end
+		local refused <const> = skipped and #skipped - before or 0
 		local way <const> = self.ways[group.mechanism] or { sites = 0, links = 0 }
 		self.ways[group.mechanism] = way
-		way.sites, way.links = way.sites + #group.sites, way.links + #link
+		way.sites, way.links = way.sites + #group.sites - refused, way.links + #link
 	end
 	return true
 end

@@ -266,7 +266,16 @@ function Delivery:poll(what, timeout)
 	return self.handled - before
 end
 
---- Delivers events until something ends it; those without a handler go to `show`.
+-- Gives a loop's events to `show`.
+local function show_all(self, loop, show)
+	local event = next_event(self, loop)
+	while event do
+		show(event)
+		event = next_event(self, loop)
+	end
+end
+
+--- Delivers events until something ends it, and then those that had come by its end; those without a handler go to `show`.
 ---@param what string
 ---@param given { duration: number?, process: crumb.Process? }
 ---@param show fun(event: crumb.Event)
@@ -274,12 +283,16 @@ end
 function Delivery:run(what, given, show)
 	local loop <const> = new_loop(self, what, true, given)
 	trail_of(self, loop, {})
-	local _ <close> = closing(self)
-	local event = next_event(self, loop)
-	while event do
-		show(event)
-		event = next_event(self, loop)
+	do
+		local _ <close> = closing(self)
+		show_all(self, loop, show)
 	end
+	if loop.why == "closed" then return loop.why end
+	-- Ctrl-C interrupts Lua again, and what comes from now on is for others.
+	local rest <const> = new_loop(self, what, true, {})
+	rest.snapshot = true
+	trail_of(self, rest, { snapshot = true })
+	show_all(self, rest, show)
 	return loop.why
 end
 
