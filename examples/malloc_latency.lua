@@ -1,27 +1,20 @@
--- How long malloc takes: a histogram for each program. Halfway the bar is raised, while the probe stays attached,
--- and from the next call on only large blocks count.
+-- How long malloc takes in a program: a command is started, and the time of each call goes into a histogram, in the
+-- kernel. With --above only blocks of more than so many bytes count.
 --
---     build/crumb examples/malloc_latency.lua --above 4096 --duration 10
+--     build/crumb examples/malloc_latency.lua --above 1000 ls -l /usr/share
 local crumb <const> = require "crumb"
 local support <const> = dofile((arg[0]:match "^.*/" or "") .. "support.lua")
-local try <const>, say <const> = support.try, support.say
+local try <const> = support.try
 
-local _ <const>, options <const> = support.arguments("[--above BYTES] [--pid N] [--duration S]", 0,
-	{ above = true, pid = true, duration = true })
-local above <const>, duration <const> = math.tointeger(options.above or 4096), options.duration or 10
+local words <const>, options <const> = support.arguments("[--above BYTES] COMMAND [ARGUMENT]...", 1, { above = true })
 
-local trace <close> = try(crumb.trace { pid = options.pid })
-local slow <const> = try(trace:probe {
-	"uprobe:libc:malloc", returns = true,
-	where = "arg0 > $above", params = { above = 0 },
-	hist = "latency", by = "comm",
+local trace <close> = try(crumb.trace())
+local job <const> = try(trace:spawn(words)) -- it waits until it is told to start
+local calls <const> = try(trace:probe {
+	"uprobe:libc:malloc", returns = true, pid = job.pid,
+	where = "arg0 > $above", params = { above = math.tointeger(options.above or 0) },
+	hist = { latency = "latency" },
 })
-
-for _, limit in ipairs { 0, above } do
-	slow.params.above = limit
-	slow:clear()
-	say("blocks of more than %d bytes:", limit)
-	local _ <const>, why <const> = trace:run { duration = duration / 2 }
-	crumb.show(slow)
-	if why == "interrupted" then break end
-end
+try(job:start())
+trace:run { process = job }
+crumb.show(calls)

@@ -1,4 +1,5 @@
--- Which files are opened, by whom, and what came of it.
+-- Which files are opened, by whom, and what came of it: an event for each call of openat, when it returns. The name is
+-- compared in the kernel.
 --
 --     build/crumb examples/opens.lua 'nginx*' --duration 10
 local crumb <const> = require "crumb"
@@ -10,12 +11,12 @@ local words <const>, options <const> = support.arguments("[NAME] [--pid N] [--du
 local trace <close> = try(crumb.trace { pid = options.pid })
 try(trace:probe {
 	"syscall:openat", returns = true,
-	where = words[1] and ("comm like %q"):format(words[1]),
-	capture = { path = "str(args.filename)", result = "retval" },
+	where = "comm like $name", params = { name = words[1] or "*" },
+	capture = { path = "str(args.filename)" },
 	handler = function(event)
-		local result <const> = event.result < 0 and crumb.errno(event.result) or event.result
+		local result <const> = event.retval < 0 and crumb.errno(event.retval) or event.retval
 		say("%s[%d] %s %s", escape(event.comm), event.pid, escape(event.path or "?"), result)
 	end,
 })
-say "tracing"
+say "attached to openat"
 trace:run { duration = options.duration }

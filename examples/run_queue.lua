@@ -1,4 +1,4 @@
--- How long a thread that was woken waits for a CPU: from its wake-up to the switch to it, paired by its id.
+-- How long threads that were woken wait for a CPU: a span from the wake-up to the switch, paired by the thread's id.
 --
 --     build/crumb examples/run_queue.lua --duration 10
 local crumb <const> = require "crumb"
@@ -11,7 +11,7 @@ local trace <close> = try(crumb.trace())
 local waits <const> = try(trace:span {
 	from = { "tracepoint:sched:sched_wakeup", "tracepoint:sched:sched_wakeup_new", key = "args.pid" },
 	to = { "tracepoint:sched:sched_switch", key = "args.next_pid" },
-	hist = "latency", by = {},
+	hist = { latency = "latency" }, by = {},
 })
 trace:run { duration = options.duration }
 crumb.show(waits)

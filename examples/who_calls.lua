@@ -1,4 +1,5 @@
--- Who calls a function: its callers as lines for a flame graph, "program;main;f;malloc 12".
+-- Who calls a function: its stacks, counted in the kernel, as lines for a flame graph, "program;main;f;malloc 12". Stacks
+-- are followed by frame pointers: of what was built without them there are few callers, or wrong ones.
 --
 --     build/crumb examples/who_calls.lua libc malloc --duration 10 >folded.txt
 local crumb <const> = require "crumb"
@@ -9,6 +10,9 @@ local words <const>, options <const> = support.arguments("BINARY SYMBOL [--pid N
 	{ pid = true, duration = true })
 
 local trace <close> = try(crumb.trace { pid = options.pid })
-local calls <const> = try(trace:probe { ("uprobe:%s:%s"):format(words[1], words[2]), count = true, by = { "comm", "ustack" } })
+local calls <const> = try(trace:probe {
+	"uprobe:" .. words[1], symbols = { words[2] }, count = true, by = { "comm", "ustack" },
+})
+io.stderr:write("attached to ", words[2], "\n")
 trace:run { duration = options.duration }
 support.say("%s", calls:folded())

@@ -277,4 +277,111 @@ describe("examples", function()
 			assert.same({ "bazbuz counted 2", "foobar counted 34", "last counted 0", "nothing to do at 5 hits" }, totals)
 		end)
 	end)
+
+	describe("malloc_latency", function()
+		it("counts the blocks of a command that are large enough, by how long each took", function()
+			local text <const>, status <const> = run(
+				"build/crumb examples/malloc_latency.lua --above 100k %s malloc=200000 malloc=100 malloc=102400 malloc=102401", VICTIM)
+			assert.equal(2, status, text) -- 100k is no number
+			local output <const>, ended <const> = run(
+				"build/crumb examples/malloc_latency.lua --above 102400 %s malloc=200000 malloc=100 malloc=102400 malloc=102401", VICTIM)
+			assert.equal(0, ended, output)
+			assert.truthy(output:find "\nlatency %(ns%)\n%[", output)
+			local sum = 0
+			for count in output:gmatch "%) +(%d+) |" do sum = sum + math.tointeger(count) end
+			assert.equal(2, sum)
+		end)
+	end)
+
+	describe("opens", function()
+		it("shows what one program opens, and what came of it", function()
+			local program <const> = child.folder .. "/crumb_cat"
+			assert(os.execute(("cp /bin/cat %s && echo it >%s.txt"):format(program, program)))
+			local traced <const> = example("opens", "'crumb_c*'")
+			assert.equal(1, select(2, run("%s %s.txt %s.none", program, program, program)))
+			local seen <const> = {}
+			for _, line in ipairs(traced:lines "%.none ") do
+				seen[#seen + 1] = line:find(child.folder, 1, true) and line:gsub("%[%d+%]", ""):gsub("%d+$", "opened") or nil
+			end
+			assert.same({ ("crumb_cat %s.txt opened"):format(program), ("crumb_cat %s.none ENOENT"):format(program) }, seen)
+		end)
+	end)
+
+	describe("live_rule", function()
+		it("changes one function's rule while all stay attached, and says what is wrong", function()
+			local traced <const> = example("live_rule", VICTIM, "foobar bazbuz last --watch 0.01")
+			local calls <const> = start("%s foobar=23 bazbuz=1 last=1 wait foobar=7 bazbuz=1 wait foobar=5 bazbuz=2 wait foobar=11 last=1",
+				VICTIM)
+			local lines <const> = {}
+			local function change(text, answer)
+				traced:say(text)
+				table.move(traced:lines(answer), 1, 60, #lines + 1, lines)
+			end
+			calls:lines "^waiting"
+			change("foobar off", "^foobar: now off$")
+			change("foobar pid == ", "^foobar: .*where")
+			calls:say "go on"
+			calls:lines "^waiting"
+			change("foobar uid ~= 0", "^foobar: now uid ~= 0$")
+			change("bazbuz pid == " .. calls.pid, "^bazbuz: now pid == ")
+			calls:say "go on"
+			calls:lines "^waiting"
+			change("foobar", "^foobar: now all$")
+			calls:say "go on"
+			assert.truthy(calls:finish():find "foobar 46\nbazbuz 4\nlast 2\n")
+			traced:say ""
+			for line in traced:finish():gmatch "[^\n]+" do lines[#lines + 1] = line end
+			local events <const> = {}
+			for _, line in ipairs(lines) do
+				events[#events + 1] = line:match "^%d%d:%d%d:%d%d%.%d+ example_victim%[%d+%] (%l+) first="
+			end
+			assert.equal("23 × foobar, 1 × bazbuz, 1 × last, 3 × bazbuz, 11 × foobar, 1 × last", runs_of(events))
+		end)
+	end)
+
+	-- These tell all at their end.
+	describe("of those that Ctrl-C ends,", function()
+		before_each(function()
+			if child.ignores_interrupts() then pending "SIGINT is ignored by whoever runs the specs" end
+		end)
+
+		it("who_calls counts each call at its stack", function()
+			local traced <const> = example("who_calls", VICTIM, "foobar")
+			local calls <const> = start("%s foobar=23 bazbuz=4 wait", VICTIM)
+			calls:lines "^waiting"
+			local text <const>, status <const> = traced:finish "INT"
+			assert.equal(0, status, text)
+			local sum = 0
+			for line in text:gmatch "[^\n]+" do
+				local count <const> = line:match "^example_victim;.*foobar (%d+)$"
+				sum = sum + assert(math.tointeger(count), line)
+			end
+			assert.equal(23, sum)
+		end)
+
+		it("top_functions counts all that a pattern names, the largest first", function()
+			local traced <const> = example("top_functions", VICTIM, "'[fb]*[rz]' --top 1")
+			victim "foobar=23 bazbuz=5 last=1"
+			assert.equal("symbol  count\nfoobar     23\n", (traced:finish "INT"))
+			local both <const> = example("top_functions", VICTIM, "'[fb]*[rz]'")
+			victim "bazbuz=5 foobar=4 last=1"
+			assert.equal("symbol  count\nbazbuz      5\nfoobar      4\n", (both:finish "INT"))
+		end)
+
+		it("one_in_n shows some calls, and accounts for all", function()
+			local traced <const> = example("one_in_n", VICTIM, "foobar --one-in 10 --limit 1000")
+			victim "foobar=100 last=1"
+			local lines <const> = {}
+			for line in traced:finish "INT":gmatch "[^\n]+" do lines[#lines + 1] = line end
+			assert.equal("100 calls: 10 shown, 90 left out by sampling, 0 by the limit, 0 lost", table.remove(lines))
+			assert.equal(10, #lines)
+			for _, line in ipairs(lines) do assert.truthy(line:find "^%d+:%d+:%d+%.%d+ example_victim%[%d+%] foobar first=") end
+		end)
+
+		it("run_queue draws how long threads waited", function()
+			local text <const>, status <const> = run "build/crumb examples/run_queue.lua --duration 0.2"
+			assert.equal(0, status, text)
+			assert.truthy(text:find "^latency %(ns%)\n%[.*@.*\n%d+ threads wait still\n$", text)
+		end)
+	end)
 end)
