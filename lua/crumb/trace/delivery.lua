@@ -26,6 +26,7 @@ Delivery.__index = Delivery
 ---@field wanted crumb.Inbox|true|nil whose events it returns: one's, all that no handler takes, none
 ---@field deadline integer ns of core.now(); math.maxinteger: none
 ---@field idle integer? ns
+---@field reached integer? the time of the record that was read last, as long as more may wait: what came in time is not missed
 ---@field process crumb.Process? ends it with its own end
 ---@field count integer events that it returned
 ---@field why string? it ended: "duration", "idle", "closed", "interrupted" or "exit"
@@ -72,7 +73,7 @@ local function ended(self, loop, now, own)
 		loop.why = "exit"
 	elseif now >= loop.deadline then
 		loop.why = "duration"
-	elseif loop.idle and now >= loop.quiet_since + loop.idle then
+	elseif loop.idle and (loop.reached or now) >= loop.quiet_since + loop.idle then
 		loop.why = "idle"
 	end
 	return loop.why ~= nil
@@ -84,6 +85,7 @@ local function pause(self, loop)
 	local ring <const> = self.engine.ring
 	return function(delivered)
 		local now <const> = core.now()
+		loop.reached = nil
 		if loop.direct then self:settle() end
 		if ended(self, loop, now, loop.direct and self.direct or loop.count) or loop.snapshot then return false end
 		if self:fire(now) then return true end
@@ -148,7 +150,7 @@ local function next_event(self, loop)
 				ended(self, loop, core.now(), loop.count)
 				return nil
 			end
-			self.routed = self.routed + 1
+			self.routed, loop.reached = self.routed + 1, event.time
 			loop.until_check = loop.until_check - 1
 		end
 		event = route(self, event, loop)
@@ -227,13 +229,12 @@ end
 function Delivery:each(what, inbox, fields, given)
 	options.check(what, given, { idle = "number", duration = "number" })
 	local loop <const> = new_loop(self, what, inbox, given)
-	local function by_event()
-		local event <const> = next_event(self, loop)
-		if event then return values_of(event, fields) end
-	end
 	if inbox.handler then -- some of the cookies' events are not ours
 		trail_of(self, loop, {})
-		return by_event, nil, nil, closing(self)
+		return function()
+			local event <const> = next_event(self, loop)
+			if event then return values_of(event, fields) end
+		end, nil, nil, closing(self)
 	end
 	loop.direct, loop.own = true, self.direct
 	local function other(event)
@@ -244,13 +245,6 @@ function Delivery:each(what, inbox, fields, given)
 	local guard <const> = closing(self)
 	self.reader = inbox
 	return function()
-		if inbox.closed then return nil end
-		if loop.direct and inbox.handler then -- from now on, neither
-			self:settle()
-			loop.direct, self.reader = false, guard.before
-			trail_of(self, loop, {})
-		end
-		if not loop.direct then return by_event() end
 		-- What another loop came upon waits here.
 		if inbox.first > inbox.last then return next_values() end
 		inbox.delivered = inbox.delivered + 1
