@@ -62,6 +62,15 @@ function Typed:call(word, operation, a, b, ...)
 	return { calls = numbers[1], held = numbers[2], sum = numbers[3], least = numbers[4], greatest = numbers[5] }
 end
 
+--- Every event that a probe has by now, which are so many.
+---@return crumb.Event[]
+function Typed.events(probe, count)
+	local list <const> = {}
+	for event in probe:events { idle = 0 } do list[#list + 1] = event end
+	if #list ~= count then error(("%d events, not %d"):format(#list, count), 2) end
+	return list
+end
+
 function Typed:stop()
 	if io.type(self.input) == "closed file" then return end
 	self.input:close()
