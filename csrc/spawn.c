@@ -268,7 +268,8 @@ static int l_process_wait(lua_State *L)
 
 	luaL_argcheck(L, seconds >= 0, 2, "a time is not negative");
 	if (process->state == WAITING)
-		return luaL_error(L, "process %d was not started", (int)process->pid);
+		return luaL_error(L, "process %d was not started: call its start() first",
+				  (int)process->pid);
 	if (process->state == STARTED) {
 		seconds = seconds < LONGEST ? seconds : LONGEST;
 		limit.tv_sec = (time_t)seconds;

@@ -294,7 +294,7 @@ describe("a probe's refusal", function()
 				"trace:probe: returns = true goes with a kprobe, uprobe, fentry or syscall, not with 'profile:hz:9'" },
 			{ { UPROBE .. "hit_a", cookie = 1.5 }, "trace:probe: cookie: not an integer (got 1.5)" },
 			{ { UPROBE .. "hit_a", follow = true }, "trace:probe: follow: it goes with pid: whose children?" },
-			{ { UPROBE .. "hit_a", pid = -1 }, "trace:probe: pid -1: expected a process, 1 or more" },
+			{ { UPROBE .. "hit_a", pid = -1 }, "trace:probe: pid: expected 1 or more, got -1" },
 		} do
 			local done <const>, message <const> = pcall(function() return trace:probe(row[1]), 1 end)
 			assert.is_false(done)

@@ -218,19 +218,33 @@ end
 --- Adds to one outcome of a site.
 function Engine:count(site, outcome, by) self.accounts:add(site, self.wire.at.account[outcome], by) end
 
---- One more ring buffer than the first, whose number is 0.
+--- One more ring buffer than the first, whose number is 0; or one of that size which was given back.
 --- Errors: nil, message, errno.
 ---@param size integer bytes
 ---@return integer? number
 ---@return string?, integer?
 function Engine:add_ring(size)
+	for spare in pairs(self.spare_rings) do
+		if self.ring_sizes[spare] == size then
+			self.spare_rings[spare] = nil
+			return spare
+		end
+	end
 	local number <const>, map <const>, errno <const> = take_filled(self, "rings", "rings",
 		function() return self.maps.rings:create_inner { max_entries = size } end)
 	if not number then return nil, map, errno end
 	local added <const>, message <const>, code <const> = self.ring:add_map(map)
-	if not added then return nil, message, code end
+	if not added then
+		self.pools.rings:give(number)
+		return nil, message, code
+	end
+	self.ring_sizes[number] = size
 	return number
 end
+
+--- A ring that is of no use any more: it stays, since its reader cannot leave it, and serves the next of its size.
+---@param number integer
+function Engine:spare_ring(number) self.spare_rings[number] = self.ring_sizes[number] and true end
 
 ---@class crumb.Table what one rule aggregates into
 ---@field name string small_tables or large_tables
@@ -369,6 +383,7 @@ function engine.open(limits)
 	if not object then return nil, why, refused end
 	local self <const> = setmetatable({
 		wire = numbers, object = object, maps = object.maps, limits = limits, inner = {}, layouts = {}, generation = 0,
+		ring_sizes = {}, spare_rings = {},
 		reclaim = new_reclaim(), programs = programs.new(bytes, object.maps),
 	}, Engine)
 	self.stacks = new_stacks(self)

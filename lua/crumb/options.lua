@@ -78,6 +78,24 @@ function options.finish(what, call, ...)
 	return table.unpack(results, 1, results.n)
 end
 
+--- Makes methods say how they are called when what they are called on is no object of theirs.
+---@param class table
+---@param what string what people call an object, such as "probe"
+---@param names string[]
+function options.methods(class, what, names)
+	for _, name in ipairs(names) do
+		local method <const> = class[name]
+		local function checked(self, ...)
+			local kind <const> = getmetatable(self)
+			if type(kind) ~= "table" or kind[name] ~= class[name] then
+				error(("%s:%s: call it with a colon"):format(what, name), 2)
+			end
+			return method(self, ...)
+		end
+		class[name] = checked
+	end
+end
+
 --- Seconds as nanoseconds.
 --- Errors: raises for what is no number or negative.
 ---@param what string

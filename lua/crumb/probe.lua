@@ -39,7 +39,7 @@ end
 local function live_table(read, write)
 	return setmetatable({}, {
 		__index = function(_, name) return (read() or {})[name] end,
-		__newindex = function(_, name, value) write(name, value) end,
+		__newindex = function(_, name, value) return write(name, value) end,
 		__pairs = function() return next, read() or {} end,
 	})
 end
@@ -49,8 +49,9 @@ local function params_of(self, cookie)
 		local now <const> = self.rule_now
 		return (cookie and now:of(cookie) or now.options).params
 	end, function(name, value)
-		local done <const>, message <const> = self:change({ params = { [name] = or_false(value) } }, cookie)
-		if not done then error(("params.%s: %s"):format(name, message), 3) end
+		local what <const>, changes <const> = "params." .. tostring(name), { params = { [name] = or_false(value) } }
+		local done <const>, message <const> = options.call(what, self.change, self, changes, cookie)
+		if not done then error(("%s: %s"):format(what, message), 2) end
 	end)
 end
 
@@ -77,6 +78,15 @@ function Probe.__newindex(self, name, value)
 	if not done then error(("probe.%s: %s"):format(name, message), 2) end
 end
 
+-- Makes a rule hold, or leaves the one that does.
+local function hold(self, wanted)
+	if self.closed_account then error("it is closed", 0) end
+	local done <const>, message <const>, errno <const> = self.live:apply(wanted)
+	if not done then return nil, message, errno end
+	rawset(self, "rule_now", wanted)
+	return true
+end
+
 --- Makes changes hold, all or none; `cookie`: only for this one.
 ---@param changes table checked but for rule.check
 ---@param cookie integer?
@@ -88,14 +98,12 @@ function Probe:change(changes, cookie)
 	for name, value in pairs(changes) do
 		if name ~= "handler" then of_rule[name] = value end
 	end
-	if next(of_rule) then
-		local wanted <const> = self.rule_now:with(of_rule, cookie)
-		local done <const>, message <const>, errno <const> = self.live:apply(wanted)
-		if not done then return nil, message, errno end
-		rawset(self, "rule_now", wanted)
-	end
-	if changes.handler ~= nil then self.inbox.handler = changes.handler or nil end
-	return true
+	local handler <const> = self.inbox.handler
+	if changes.handler ~= nil then self.inbox:handle(changes.handler) end
+	if not next(of_rule) then return true end
+	local done <const>, message <const>, errno <const> = hold(self, self.rule_now:with(of_rule, cookie))
+	if not done then self.inbox.handler = handler end
+	return done, message, errno
 end
 
 --- Changes several options of the rule in one switch, from the next hit on; `false` takes one back, parameters
@@ -137,13 +145,10 @@ end
 --- The probe's rule holds again.
 ---@return true?, string?, integer?
 function CookieRule:clear()
-	local probe <const> = self.probe
-	local wanted <const> = probe.rule_now:without(self.cookie)
-	local done <const>, message <const>, errno <const> = probe.live:apply(wanted)
-	if not done then return nil, message, errno end
-	rawset(probe, "rule_now", wanted)
-	return true
+	return options.finish("rule:clear", hold, self.probe, self.probe.rule_now:without(self.cookie))
 end
+
+options.methods(CookieRule, "rule", { "set", "clear" })
 
 --- A handle on what holds for one cookie only.
 --- Errors: raises when no site has the cookie.
@@ -203,7 +208,11 @@ end
 
 -- The rows, which with `clear` are the table's no more.
 local function rows_of(self, clear)
-	if self.closed_account then return self.last_rows end
+	if self.closed_account then
+		local rows <const> = self.last_rows
+		if clear then rawset(self, "last_rows", aggregate.collect(self.live.columns, self.resolve):rows()) end
+		return rows
+	end
 	local live <const> = self.live
 	local collector <const> = aggregate.collect(live.columns, self.resolve)
 	if not clear then return collect(live.table.map, collector) end
@@ -214,6 +223,10 @@ local function rows_of(self, clear)
 	return rows, why, number
 end
 
+local function check_aggregates(self, what)
+	if not self.live.columns then error(what .. ": the rule has no aggregate: give it count = true, sum, hist, …", 3) end
+end
+
 --- The rows of the aggregates: a field for each key, and one for each aggregate.
 --- `clear` empties them: under fire each hit is in one reading, and in one only. `sort`: a column, "-count" the largest
 --- first, a list of them, or a function; `top`: only the first so many.
@@ -222,7 +235,8 @@ end
 ---@return table[]?, string?, integer?
 function Probe:read(given)
 	given = options.check("probe:read", given, { clear = "boolean", sort = "string|table|function", top = "integer" })
-	if not self.live.columns then error("probe:read: the rule has no aggregate: give it count = true, sum, hist, …", 2) end
+	if given.top and given.top < 0 then error("probe:read: top: expected 0 or more, got " .. given.top, 2) end
+	check_aggregates(self, "probe:read")
 	local rows, message <const>, errno <const> = rows_of(self, given.clear)
 	if not rows then return nil, message, errno end
 	if given.sort then rows = options.call("probe:read", aggregate.sort, rows, given.sort) end
@@ -232,7 +246,8 @@ end
 --- Empties the aggregates.
 ---@return true?, string?, integer?
 function Probe:clear()
-	local done <const>, message <const>, errno <const> = self:read { clear = true }
+	check_aggregates(self, "probe:clear")
+	local done <const>, message <const>, errno <const> = rows_of(self, true)
 	if not done then return nil, message, errno end
 	return true
 end
@@ -241,7 +256,8 @@ end
 --- Errors: nil, message, errno; raises when there is no stack among the keys.
 ---@return string?, string?, integer?
 function Probe:folded()
-	local rows <const>, message <const>, errno <const> = self:read()
+	check_aggregates(self, "probe:folded")
+	local rows <const>, message <const>, errno <const> = rows_of(self)
 	if not rows then return nil, message, errno end
 	return options.finish("probe:folded", show.folded, rows, self.live.columns)
 end
@@ -328,6 +344,7 @@ function Probe:close()
 	return self.trace:release(self)
 end
 
+options.methods(Probe, "probe", { "set", "rule", "events", "each", "read", "clear", "folded", "stats", "closed", "close" })
 Probe.__close = Probe.close
 
 local function description(self)

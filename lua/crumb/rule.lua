@@ -52,6 +52,8 @@ function rule.check(given)
 	end
 end
 
+local INTEGERS <const> = { sample = true, limit = true }
+
 -- The options with the changes made; false takes one back, parameters are changed one by one.
 local function changed(before, changes)
 	local after <const> = copy(before)
@@ -64,6 +66,7 @@ local function changed(before, changes)
 			end
 		end
 		if value == false and name ~= "enabled" then value = nil end
+		if value and INTEGERS[name] then value = math.tointeger(value) end
 		after[name] = value
 	end
 	return after

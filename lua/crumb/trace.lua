@@ -49,7 +49,7 @@ local PROBE_OPTIONS <const> = merged(SHARED, choice.OPTIONS, rule.OPTIONS, {
 })
 
 local function check_shared(given)
-	for _, name in ipairs { "tid", "ring_size", "rows", "sites" } do
+	for _, name in ipairs { "pid", "tid", "ring_size", "rows", "sites" } do
 		if given[name] and given[name] < 1 then error(("%s: expected 1 or more, got %d"):format(name, given[name]), 0) end
 	end
 	if given.ring_size and given.ring_size > 1 << 30 then error("ring_size: expected at most 1 GiB", 0) end
@@ -67,7 +67,6 @@ local function with_defaults(self, given)
 end
 
 local function check_open(self, what)
-	if getmetatable(self) ~= Trace then error(what .. ": call it with a colon", 3) end
 	if not self.engine then error(what .. ": the trace is closed", 3) end
 end
 
@@ -109,7 +108,7 @@ end
 function Trace:prepare(given, metatable)
 	local probe <const> = { trace = self, resolve = self:resolvers(), skipped = {}, sites = {}, cookies = {} }
 	probe.inbox = new_inbox(probe)
-	probe.inbox.handler = given.handler
+	probe.inbox:handle(given.handler)
 	probe.attachment = new_attachment(self.engine)
 	return setmetatable(probe, metatable), probe.attachment
 end
@@ -171,7 +170,7 @@ function Trace:abandon(probe, places)
 	probe.attachment:close()
 	if probe.live then
 		probe.live:withdraw()
-		probe.live:drop_table()
+		probe.live:drop()
 	end
 	if probe.family then family.forget(self.engine, probe.family) end
 	opening.give_back(self, places)
@@ -244,7 +243,13 @@ end
 function Trace:poll(timeout)
 	if not self.engine then return nil end
 	options.duration("trace:poll", timeout)
-	return options.finish("trace:poll", self.delivery.poll, self.delivery, "trace:poll", timeout or 0)
+	return self.delivery:poll("trace:poll", timeout or 0)
+end
+
+local function check_process(process)
+	local kind <const> = getmetatable(process)
+	if type(kind) ~= "table" or kind.__name ~= "crumb.Process" then error("expected what trace:spawn gives", 0) end
+	process:wait(0) -- raises for one that was not started
 end
 
 --- Delivers events until `duration` seconds are over, the process has ended, the trace is closed, or Ctrl-C.
@@ -254,8 +259,10 @@ end
 ---@return string why "duration", "exit", "closed" or "interrupted"
 function Trace:run(given)
 	check_open(self, "trace:run")
-	options.check("trace:run", given, { duration = "number", process = "userdata" })
-	local why <const> = self.delivery:run("trace:run", given or {}, show.write)
+	given = options.check("trace:run", given, { duration = "number", process = "userdata" })
+	options.duration("trace:run: duration", given.duration)
+	if given.process then options.call("trace:run: process", check_process, given.process) end
+	local why <const> = self.delivery:run("trace:run", given, show.write)
 	return true, why
 end
 
@@ -305,7 +312,7 @@ end
 local function conclude(self, probe)
 	probe:conclude()
 	if probe.family then family.forget(self.engine, probe.family) end
-	probe.live:drop_table()
+	probe.live:drop()
 	for _, places in ipairs { probe.live.openings or {}, probe.live.places } do opening.give_back(self, places) end
 	self.probes[probe], self.delivery.inboxes[probe.inbox] = nil, nil
 end
@@ -336,6 +343,9 @@ end
 
 function Trace:closed() return self.engine == nil end
 
+options.methods(Trace, "trace", {
+	"probe", "span", "events", "poll", "run", "every", "spawn", "fd", "pollable", "close", "closed",
+})
 Trace.__close = Trace.close
 
 -- When Lua itself ends, what the trace is made of may have gone before it: then there is nothing left to do.

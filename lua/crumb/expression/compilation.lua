@@ -80,6 +80,19 @@ end
 
 local function text(_, ast) return { kind = "text", text = ast.value } end
 
+-- A copy; what is between or beside the elements is refused, not left out in silence.
+local function list_of(c, ast, value)
+	local count = 0
+	for key in pairs(value) do
+		count = count + 1
+		if math.type(key) ~= "integer" or key < 1 or key > #value then
+			c:refuse(ast, "%s is no list: there is [%s] in it", c:text(ast), tostring(key))
+		end
+	end
+	if count < #value then c:refuse(ast, "%s is a list with holes", c:text(ast)) end
+	return table.move(value, 1, count, 1, {})
+end
+
 local function only_integers_or_texts(c, ast, values)
 	local first <const> = type(values[1])
 	if #values > limits.SET_VALUES then
@@ -106,7 +119,7 @@ local function param(c, ast)
 	end
 	if type(value) == "string" then return { kind = "text", text = value } end
 	if type(value) == "table" then
-		return { kind = "set", values = only_integers_or_texts(c, ast, table.move(value, 1, #value, 1, {})) }
+		return { kind = "set", values = only_integers_or_texts(c, ast, list_of(c, ast, value)) }
 	end
 	if value ~= nil then
 		c:refuse(ast, "the parameter %s is a %s: integers, texts and lists can be", ast.name, type(value))

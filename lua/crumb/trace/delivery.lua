@@ -229,12 +229,13 @@ end
 function Delivery:each(what, inbox, fields, given)
 	options.check(what, given, { idle = "number", duration = "number" })
 	local loop <const> = new_loop(self, what, inbox, given)
+	local function by_event()
+		local event <const> = next_event(self, loop)
+		if event then return values_of(event, fields) end
+	end
 	if inbox.handler then -- some of the cookies' events are not ours
 		trail_of(self, loop, {})
-		return function()
-			local event <const> = next_event(self, loop)
-			if event then return values_of(event, fields) end
-		end, nil, nil, closing(self)
+		return by_event, nil, nil, closing(self)
 	end
 	loop.direct, loop.own = true, self.direct
 	local function other(event)
@@ -245,6 +246,13 @@ function Delivery:each(what, inbox, fields, given)
 	local guard <const> = closing(self)
 	self.reader = inbox
 	return function()
+		if inbox.closed then return nil end
+		if loop.direct and inbox.handler then -- from now on, neither
+			self:settle()
+			loop.direct, self.reader = false, guard.before
+			trail_of(self, loop, {})
+		end
+		if not loop.direct then return by_event() end
 		-- What another loop came upon waits here.
 		if inbox.first > inbox.last then return next_values() end
 		inbox.delivered = inbox.delivered + 1

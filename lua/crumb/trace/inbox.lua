@@ -14,6 +14,20 @@ local QUEUE <const> = 65536
 local Inbox = {}
 Inbox.__index = Inbox
 
+--- Sets who handles the events.
+--- Errors: raises (level 0) for what is neither a function nor a table cookie -> function.
+---@param handler nil|function|table<integer, function>
+function Inbox:handle(handler)
+	if handler == true then error("handler: expected a function, or a table cookie -> function, got true", 0) end
+	for cookie, one in pairs(type(handler) == "table" and handler or {}) do
+		if not math.tointeger(cookie) or type(one) ~= "function" then
+			error(("handler: expected a table cookie -> function, there is [%s] = %s in it"):format(tostring(cookie),
+				tostring(one)), 0)
+		end
+	end
+	self.handler = handler or nil
+end
+
 --- Who handles an event; nil: who iterates.
 ---@param event crumb.Event
 ---@return nil|fun(event: crumb.Event)

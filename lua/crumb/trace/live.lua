@@ -249,10 +249,11 @@ function Live:withdraw()
 	for _, places in ipairs { self.openings or {}, self.places } do publish(self, places, {}, {}) end
 end
 
---- Gives up the table, when nothing adds to it any more.
-function Live:drop_table()
+--- Gives up the table and the ring, when nothing writes to them any more.
+function Live:drop()
 	if self.table then self.engine:retire_table(self.table) end
-	self.table = nil
+	if self.ring_number then self.engine:spare_ring(self.ring_number) end
+	self.table, self.ring_number = nil, nil
 end
 
 --- What a rule is made to hold at, or, with `openings`, between.

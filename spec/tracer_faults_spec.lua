@@ -1,0 +1,162 @@
+-- What people and the world do wrong to the tracer: each is said at their line, and leaves all as it was.
+local crumb = require "crumb"
+local lab = require "support.lab"
+local tracer = require "support.tracer"
+
+local it_traces <const>, UPROBE <const> = tracer.it, tracer.UPROBE
+
+local METHODS <const> = {
+	trace = { "probe", "span", "events", "poll", "run", "every", "spawn", "fd", "pollable", "close", "closed" },
+	probe = { "set", "rule", "events", "each", "read", "clear", "folded", "stats", "closed", "close" },
+	rule = { "set", "clear" },
+}
+
+-- What it raises; it begins with this file and the line of the call.
+local function raised(call, ...)
+	local done <const>, message <const> = pcall(call, ...)
+	assert.is_false(done)
+	return message
+end
+
+-- It raises this, and says the line of the script.
+local function misuse(message, call)
+	local why <const> = raised(call)
+	assert.matches("^spec/tracer_faults_spec.lua:%d+: ", why)
+	assert.equal(message, why:match "^spec/tracer_faults_spec.lua:%d+: ([^\n]*)")
+end
+
+describe("wrong use", function()
+	it_traces("of a dot instead of a colon is said", function(trace, victim)
+		local probe <const> = assert(trace:probe { UPROBE .. "say", pid = victim.pid })
+		local objects <const> = { trace = trace, probe = probe, rule = probe:rule(1) }
+		for what, names in pairs(METHODS) do
+			for _, name in ipairs(names) do
+				for _, wrong in ipairs { false, 5, "text", {} } do
+					misuse(("%s:%s: call it with a colon"):format(what, name), function() objects[what][name](wrong) end)
+				end
+			end
+		end
+		assert.is_false(trace:closed() or probe:closed())
+	end)
+
+	it_traces("is named at the line of the script", function(trace, victim)
+		local probe <const> = assert(trace:probe { UPROBE .. "say", pid = victim.pid, params = { k = 1 }, where = "arg1 > $k" })
+		local job <const> = assert(trace:spawn { "/bin/true" })
+		misuse("trace:run: duration: expected seconds, 0 or more, got -1", function() trace:run { duration = -1 } end)
+		misuse("trace:run: process: expected what trace:spawn gives", function() trace:run { process = io.stdout } end)
+		misuse(("trace:run: process: process %d was not started: call its start() first"):format(job.pid),
+			function() trace:run { process = job } end)
+		misuse("probe:clear: the rule has no aggregate: give it count = true, sum, hist, …", function() probe:clear() end)
+		misuse("probe:folded: the rule has no aggregate: give it count = true, sum, hist, …", function() probe:folded() end)
+		misuse("params.1: params: expected names, such as { big = 4096 }, got [1]", function() probe.params[1] = 1 end)
+		misuse("params.k: where: a list is compared by in: arg1 in $k", function() probe.params.k = {} end)
+		misuse("crumb.trace: pid: expected 1 or more, got 0", function() crumb.trace { pid = 0 } end)
+		probe:close()
+		misuse("params.k: it is closed", function() probe.params.k = 2 end)
+	end)
+
+	it_traces("of a handler is refused, and the one before stays", function(trace, victim)
+		local function keep() end
+		for _, wrong in ipairs { { 5 }, { hit = keep }, { [1.5] = keep } } do
+			local cookie <const>, one <const> = next(wrong)
+			misuse(("trace:probe: handler: expected a table cookie -> function, there is [%s] = %s in it"):format(cookie, one),
+				function() trace:probe { UPROBE .. "say", handler = wrong } end)
+		end
+		local probe <const> = assert(trace:probe { UPROBE .. "say", pid = victim.pid, handler = keep })
+		misuse("probe.handler: handler: expected a function, or a table cookie -> function, got true",
+			function() probe.handler = true end)
+		assert.is_nil((probe:set { handler = { keep }, where = "arg1 ==" }))
+		assert.equal(keep, probe.handler)
+		assert.is_true(probe:set { handler = { keep }, where = "arg1 == 1" })
+		assert.same({ keep }, probe.handler)
+	end)
+
+	it_traces("of a list is refused, instead of left out", function(trace, victim)
+		local given <const> = { UPROBE .. "say", pid = victim.pid, where = "arg1 in $set" }
+		for message, list in pairs {
+			["where: $set is no list: there is [a] in it"] = { a = 1 },
+			["where: $set is no list: there is [4] in it"] = { 1, [4] = 2 },
+			["where: $set is no list: there is [x] in it"] = { 1, 2, x = 3 },
+			["where: $set is a list with holes"] = { 1, nil, 3 },
+		} do
+			given.params = { set = list }
+			local probe <const>, why <const> = trace:probe(given)
+			assert.is_nil(probe)
+			assert.equal(message, why:match "^[^\n]*")
+		end
+	end)
+
+	it_traces("takes whole numbers in any form", function(trace, victim)
+		local probe <const> = assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid + 0.0, sample = 2.0, limit = 1e3 })
+		assert.same({ 2, 1000 }, { probe.sample, probe.limit })
+		probe.limit = 2e3
+		victim:call("hit_a", 4)
+		assert.equal(2, probe:stats().sent)
+	end)
+end)
+
+describe("a handler's error", function()
+	it_traces("is its own, wherever it was called", function(trace, victim)
+		assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, handler = function() error "mine" end })
+		victim:call("hit_a", 3)
+		for _, deliver in ipairs {
+			function() trace:poll() end, function() trace:run { duration = 0 } end,
+			function() for _ in trace:events { idle = 0 } do end end, -- luacheck: ignore
+		} do
+			assert.matches("^spec/tracer_faults_spec.lua:%d+: mine$", raised(deliver))
+		end
+	end)
+end)
+
+describe("a closed probe", function()
+	it_traces("changes nothing any more", function(trace, victim)
+		local probe <const> = assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, count = true })
+		local rule <const> = probe:rule(1)
+		rule.sample = 2
+		victim:call("hit_a", 2)
+		probe:close()
+		local left <const> = trace.engine.pools.bodies:left()
+		misuse("rule:clear: it is closed", function() rule:clear() end)
+		assert.equal(left, trace.engine.pools.bodies:left())
+		assert.equal(1, probe:read { clear = true }[1].count)
+		assert.same({}, probe:read())
+		assert.equal("(no rows)", tostring(probe))
+	end)
+
+	it_traces("has no event for each either", function(trace, victim)
+		local probe <const> = assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid })
+		victim:call("hit_a", 10)
+		local seen = 0
+		for _ in probe:each("pid", { idle = 0 }) do
+			seen = seen + 1
+			if seen == 3 then probe:close() end
+		end
+		assert.same({ 3, 3, 7 }, { seen, probe:stats().delivered, probe:stats().dropped })
+	end)
+
+	it_traces("gives its ring back", function(trace, victim)
+		local before
+		for i = 1, 40 do
+			local probe <const> = assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, ring_size = 8192 })
+			assert.is_nil((trace:probe { UPROBE .. "hit_a", pid = victim.pid, ring_size = 16384, where = "cpu == $none" }))
+			victim:call("hit_a", 3)
+			local seen = 0
+			for _ in probe:events { idle = 0 } do seen = seen + 1 end
+			assert.equal(3, seen)
+			probe:close()
+			if i == 1 then before = lab.descriptors() end
+		end
+		assert.equal(before, lab.descriptors())
+	end)
+end)
+
+it_traces("a handler that comes during each gets the rest", function(trace, victim)
+	local probe <const> = assert(trace:probe { UPROBE .. "say", pid = victim.pid, capture = { n = "arg1" } })
+	victim:call("say", 10)
+	local each, handled = {}, {}
+	for n in probe:each("n", { idle = 0 }) do
+		each[#each + 1] = n
+		if n == 2 then probe.handler = function(event) handled[#handled + 1] = event.n end end
+	end
+	assert.same({ { 0, 1, 2 }, { 3, 4, 5, 6, 7, 8, 9 }, 10 }, { each, handled, probe:stats().delivered })
+end)
