@@ -24,7 +24,8 @@ int main(int argc, char **argv)
 	long rate = argc > 2 ? atol(argv[2]) : 0, calls = 0, start = now(), time = start;
 
 	while (time - start < (long)(seconds * 1e9)) {
-		long due = rate ? (long)((double)(time - start) * (double)rate / 1e9) : calls + 1000;
+		long due =
+			rate ? (long)((double)(time - start) * (double)rate / 1e9) : calls + 1000;
 
 		for (; calls < due; calls++)
 			syscall(SYS_getpgid, 0);
