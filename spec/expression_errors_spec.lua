@@ -447,8 +447,12 @@ describe("what is too large", function()
 		for i = 1, 10001 do big[i] = i end
 		refuses {
 			{ { where = many(64, "u8[arg0 + %d] ~= arg1", " and ") }, "rule: too large: it takes 132 steps, at most 128" },
-			{ { where = many(9, "str(arg0) ~= 'x%d'", " and ") },
-				"where: too large: 9 texts are compared by ==, at most 8; in {…} takes up to 10000" },
+			{ { where = "str(arg0) == $text", params = { text = "a\0b" } },
+				"where: a text that is read ends before its first NUL, and this one has a NUL in it\n"
+					.. "    str(arg0) == $text\n                 ^^^^^" },
+			{ { where = "comm like $text", params = { text = "a\0*" } },
+				"where: a text that is read ends before its first NUL, and this one has a NUL in it\n"
+					.. "    comm like $text\n              ^^^^^" },
 			{ { where = "pid in $big", params = { big = big } },
 				"where: too large: 10001 values, of at most 10000\n    pid in $big\n           ^^^^" },
 			{ { capture = many(25, "arg0 + %d") }, "capture: too large: an event has 25 values, at most 24" },

@@ -95,6 +95,35 @@ describe("wrong use", function()
 	end)
 end)
 
+describe("a rule", function()
+	-- The victim says alpha, beta, gamma and an empty text in turn.
+	it_traces("has room for 16 texts to compare with, and 12 to capture", function(trace, victim)
+		local terms <const>, capture <const> = {}, {}
+		for i = 1, 14 do terms[i] = ("str(arg0) ~= 'x%d'"):format(i) end
+		table.move({ "str(arg0) ~= 'alpha'", "not (str(arg0) == 'gamma')" }, 1, 2, 15, terms)
+		for i = 1, 12 do capture["c" .. i] = "str(arg0)" end
+		local probe <const> = assert(trace:probe { UPROBE .. "say", pid = victim.pid, where = table.concat(terms, " and "),
+			capture = capture })
+		victim:call("say", 4)
+		assert.same({ { "beta", "beta" }, { "", "" } }, tracer.pick(tracer.all(probe:events { idle = 0 }), "c1", "c12"))
+		assert.equal(2, probe:stats().filtered)
+	end)
+
+	it_traces("that holds a text with a NUL is refused, and takes nothing", function(trace, victim)
+		local probe <const> = assert(trace:probe { UPROBE .. "say", pid = victim.pid, where = "str(arg0) == $text",
+			params = { text = "beta" } })
+		local left <const> = trace.engine.pools.bodies:left()
+		for _, where in ipairs { "str(arg0) == $text", "str(arg0) like $text", "str(arg0) in $list", "comm == $text" } do
+			local done <const>, message <const> = probe:set { where = where, params = { text = "a\0b*", list = { "x", "\0" } } }
+			assert.is_nil(done)
+			assert.matches("^where: a text that is read ends before its first NUL", message)
+		end
+		assert.equal(left, trace.engine.pools.bodies:left())
+		victim:call("say", 4)
+		assert.equal(1, probe:stats().sent)
+	end)
+end)
+
 describe("a handler's error", function()
 	it_traces("is its own, wherever it was called", function(trace, victim)
 		assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, handler = function() error "mine" end })

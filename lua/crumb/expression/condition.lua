@@ -70,7 +70,14 @@ local function comm_equal(c, text, negated)
 		compare("EQ", c.graph:builtin "COMM_HIGH", c.graph:constant(high), false, negated))
 end
 
+local function check_ends(c, text, ast)
+	if text:find("\0", 1, true) then
+		c:refuse(ast, "a text that is read ends before its first NUL, and this one has a NUL in it")
+	end
+end
+
 local function check_text(c, what, text, ast, most)
+	check_ends(c, text, ast)
 	if what.kind == "comm" then
 		if text:find("*", 1, true) then
 			c:refuse(ast, "comm is compared with the text itself: for a pattern write comm like \"%s\"", text)
@@ -189,6 +196,7 @@ local function like(c, ast, negated)
 	local what <const>, most <const> = as_text(c, left, ast.left)
 	local pattern <const> = right.text
 	if not glob.is(pattern) then return text_equal(c, left, ast.left, pattern, ast.right, negated) end
+	check_ends(c, pattern, ast.right)
 	local parts <const> = parts_of(pattern)
 	if what.kind == "comm" and parts > limits.COMM_BYTES then
 		c:refuse(ast.right, "comm holds %d bytes, and this asks for %d", limits.COMM_BYTES, parts)

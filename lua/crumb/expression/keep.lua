@@ -9,7 +9,7 @@ Pool.__index = Pool
 
 --- The texts, patterns and sets of a plan, which steps name by their place, from 0.
 function keep.pool()
-	return setmetatable({ texts = {}, patterns = {}, sets = {}, text_sets = {} }, Pool)
+	return setmetatable({ texts = {}, patterns = {}, sets = {}, text_sets = {}, alone = {} }, Pool)
 end
 
 local function place_of(list, value)
@@ -20,13 +20,16 @@ local function place_of(list, value)
 	return #list - 1
 end
 
-function Pool:text(c, text)
-	local place <const> = place_of(self.texts, text)
-	if place >= limits.TEXTS then
-		c:too_large("%d texts are compared by ==, at most %d; in {…} takes up to %d", limits.TEXTS + 1, limits.TEXTS,
-			limits.SET_VALUES)
+--- What compares with a text: those for which a body has no room are sets of their own.
+---@return string op
+---@return integer place
+function Pool:text(text)
+	for i, known in ipairs(self.texts) do
+		if known == text then return "TEXT_EQ", i - 1 end
 	end
-	return place
+	if #self.texts < limits.TEXTS then return "TEXT_EQ", place_of(self.texts, text) end
+	self.alone[text] = self.alone[text] or { text }
+	return "TEXT_IN", place_of(self.text_sets, self.alone[text])
 end
 
 function Pool:pattern(pattern) return place_of(self.patterns, pattern) end

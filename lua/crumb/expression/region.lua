@@ -126,7 +126,7 @@ local function test(self, tree, yes, no)
 		value = tree.value, signed = tree.signed, negated = tree.negated, comm = tree.comm,
 	}
 	if tree.text then
-		parts.value = self.pool:text(self.c, tree.text)
+		parts.op, parts.value = self.pool:text(tree.text)
 	elseif tree.pattern then
 		parts.value = self.pool:pattern(tree.pattern)
 	elseif tree.set then
