@@ -18,6 +18,7 @@ local wire <const> = require "crumb.engine.wire"
 
 local ENOSPC <const>, EINVAL <const> = 28, 22
 local BATCH <const> = 1024
+local TABLE_WEIGHT <const> = 16 -- it holds memory and a descriptor
 
 ---@class crumb.Engine
 ---@field wire crumb.Wire
@@ -293,7 +294,7 @@ function Engine:retire_table(one)
 		self.maps[one.name]:delete(one.number)
 		self.pools[one.name]:give(one.number)
 		one.map:close()
-	end)
+	end, nil, TABLE_WEIGHT)
 end
 
 --- The one inner map of `pairs` or `stacks`, made when it is first wanted.

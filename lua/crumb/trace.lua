@@ -174,6 +174,7 @@ function Trace:abandon(probe, places)
 	end
 	if probe.family then family.forget(self.engine, probe.family) end
 	opening.give_back(self, places)
+	self.engine.reclaim:collect()
 end
 
 local function open_probe(self, given)
@@ -324,6 +325,7 @@ function Trace:release(probe)
 	probe:detach()
 	local done <const>, message <const>, errno <const> = core.grace()
 	conclude(self, probe)
+	if done then self.engine.reclaim:collect(true) end
 	return done, message, errno
 end
 

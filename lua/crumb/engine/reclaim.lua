@@ -6,7 +6,10 @@
 
 local core <const> = require "crumb.core"
 
+local HEAVY <const> = 256 -- some milliseconds for so much are little
+
 ---@class crumb.Reclaim
+---@field weight integer of what waits
 ---@field waiting table[] for a grace period
 ---@field held table[] by pairs
 ---@field unread table[] what the reader has not passed yet, the oldest first
@@ -16,7 +19,11 @@ Reclaim.__index = Reclaim
 --- Hands in what is unpublished.
 ---@param free fun() called when no program runs that has seen it
 ---@param held nil|fun(): boolean whether pairs still refer to it
-function Reclaim:add(free, held) self.waiting[#self.waiting + 1] = { free = free, held = held } end
+---@param weight integer? what it costs while it waits, against a body's 1
+function Reclaim:add(free, held, weight)
+	self.waiting[#self.waiting + 1] = { free = free, held = held }
+	self.weight = self.weight + (weight or 1)
+end
 
 --- Hands in, after the grace period, what records may name.
 ---@param free fun()
@@ -46,20 +53,26 @@ local function sift(list, kept)
 	return kept
 end
 
+--- Collects when much waits.
+function Reclaim:tidy()
+	if self.weight >= HEAVY then self:collect() end
+end
+
 --- Waits for a grace period, and frees all that waited for it and is not held.
 --- Errors: nil, message, errno: then nothing is freed.
+---@param passed boolean? it has passed for all that waits
 ---@return true?, string?, integer?
-function Reclaim:collect()
-	if #self.waiting > 0 then
+function Reclaim:collect(passed)
+	if #self.waiting > 0 and not passed then
 		local done <const>, message <const>, errno <const> = core.grace()
 		if not done then return nil, message, errno end
 	end
 	local waiting <const>, held <const> = self.waiting, self.held
-	self.waiting, self.held = {}, {}
+	self.waiting, self.held, self.weight = {}, {}, 0
 	self.held = sift(waiting, sift(held, {}))
 	self:passed()
 	return true
 end
 
 ---@return crumb.Reclaim
-return function() return setmetatable({ waiting = {}, held = {}, unread = {} }, Reclaim) end
+return function() return setmetatable({ waiting = {}, held = {}, unread = {}, weight = 0 }, Reclaim) end

@@ -239,6 +239,7 @@ function Live:apply(rule)
 	local _ <const>, plan <const> = next(plans)
 	self.cells = plan.event and (plan.cells or {}) or nil
 	self.rule = rule
+	self.engine.reclaim:tidy()
 	-- Who has ended when its stacks are read has names all the same.
 	if plan.ustack and self.pid then stack.remember(self.pid) end
 	return true
