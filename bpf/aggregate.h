@@ -299,27 +299,19 @@ static __always_inline bool raise(__s64 *cell, __s64 value, __s64 turn)
 	return false;
 }
 
-/*
- * Counts in a bucket of the aggregate `which`, a row of its own; whether there was room.  Above 32
- * bits stand the keys that could not be read: a global function takes five arguments at most.
- */
-__noinline int add_to_bucket(struct frame *frame, struct body *body, struct small_key *given,
-			     __u64 which)
+/* Counts in a bucket of the aggregate `number`, a row of its own; whether there was room. */
+static __always_inline int add_to_bucket(struct frame *frame, struct body *body,
+					 const struct small_key *given, __u32 number, __u32 failed)
 {
-	struct aggregate *aggregate;
-	struct small_key key;
+	struct aggregate *aggregate = &body->aggregate[number];
+	struct small_key key = *given;
+	__s64 value = slot(frame, aggregate->slot);
 	struct row *row;
-	__u32 bucket, number = which;
-	__s64 value;
+	__u32 bucket;
 
-	if (!frame || !body || !given || number >= MAX_AGGREGATES)
-		return 0;
-	key = *given;
-	aggregate = &body->aggregate[number];
-	value = slot(frame, aggregate->slot);
 	bucket = aggregate->op == AGGREGATE_HIST ? log2_bucket(value)
 						 : linear_bucket(aggregate, value);
-	row = find_row(frame, body, &key, ROW_WORD(which >> 32, number, bucket + 1));
+	row = find_row(frame, body, &key, ROW_WORD(failed, number, bucket + 1));
 	if (!row)
 		return 0;
 	__sync_fetch_and_add(&row->count, 1);
@@ -361,7 +353,10 @@ __noinline int make_large_key(struct frame *frame, struct body *body)
 	return scratch ? large_key(frame, body, scratch) : 0;
 }
 
-/* Adds by the aggregate `which`, to the row or to a bucket; whether that was done. */
+/*
+ * Adds by the aggregate `which`, to the row or to a bucket; whether that was done.  Above 32 bits
+ * stand the keys that could not be read: a global function takes five arguments at most.
+ */
 __noinline int add_one(struct frame *frame, struct body *body, struct small_key *key,
 		       struct row *row, __u64 which)
 {
@@ -370,7 +365,7 @@ __noinline int add_one(struct frame *frame, struct body *body, struct small_key 
 	if (!frame || !body || !key || number >= MAX_AGGREGATES)
 		return 0;
 	if (body->aggregate[number].op >= AGGREGATE_HIST)
-		return add_to_bucket(frame, body, key, which);
+		return add_to_bucket(frame, body, key, number, which >> 32);
 	return row ? add_to_row(frame, &body->aggregate[number], row) : 0;
 }
 
