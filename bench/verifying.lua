@@ -3,7 +3,7 @@
 local core <const> = require "crumb.core"
 local members <const> = require "crumb.bpf.object"
 
-local OWN <const> = ".rodata.copy"
+local OWN <const> = { [".rodata.copy"] = true, no_programs = true }
 local PROGRAMS <const> = {
 	"on_probe", "on_kprobe_multi", "on_uprobe_multi", "on_tracepoint", "on_raw_tp", "on_fentry", "on_fexit", "on_perf_event",
 }
@@ -24,7 +24,7 @@ local function load(first, name)
 	end
 	object.globals.with_pairs = true
 	for map_name, map in pairs(object.maps) do
-		if map_name ~= OWN then assert(map:share(first.maps[map_name])) end
+		if not OWN[map_name] then assert(map:share(first.maps[map_name])) end
 	end
 	local start <const> = core.now()
 	local done <const>, why <const> = object:load()

@@ -149,11 +149,23 @@ static __always_inline void read_registers(struct pt_regs *regs, struct frame *f
 #define RETURN_POPS 0
 #endif
 
+/*
+ * From 6.13 on the kernel gives such a program one stack a processor, but for programs with tail
+ * calls.  At a uprobe another thread may come in between, and then the two would share it.  So here
+ * is a tail call, which leads nowhere and is never made: no kernel's cookie has the bit.
+ */
+static __always_inline void keep_own_stack(struct pt_regs *regs, __u64 bits)
+{
+	if (bits >> 63)
+		bpf_tail_call(regs, &no_programs, 0);
+}
+
 static __always_inline int on_registers(struct pt_regs *regs)
 {
 	__u64 bits = bpf_get_attach_cookie(regs);
 	struct frame frame;
 
+	keep_own_stack(regs, bits);
 	new_frame(&frame);
 	read_registers(regs, &frame);
 	frame.place = PT_REGS_SP(regs) - ((bits >> 32 & 0xff) == ROLE_RETURN ? RETURN_POPS : 0);

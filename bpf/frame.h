@@ -87,13 +87,13 @@ static __always_inline long read_string(void *to, __u32 size, __u64 from)
 /* Takes a scratch slot for the frame; whether there was one. */
 __noinline int take_scratch(struct frame *frame)
 {
-	__u32 first = bpf_get_smp_processor_id() * 8;
+	__u32 first = bpf_get_smp_processor_id() * SCRATCHES_A_CPU;
 
 	if (!frame)
 		return 0;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < SCRATCH_TRIES; i++) {
-		__u32 number = (first + i) % SCRATCHES;
+		__u32 number = first + i;
 		struct scratch *scratch = bpf_map_lookup_elem(&scratches, &number);
 
 		if (scratch && !__sync_val_compare_and_swap(&scratch->busy, 0, 1)) {

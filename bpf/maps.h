@@ -11,8 +11,7 @@
 
 #define BODIES 512
 #define PATTERNS 128
-#define SCRATCHES 32 /* a power of two */
-#define SCRATCH_TRIES 8 /* a preempted hit holds one, so few in a row are taken */
+#define SCRATCH_TRIES (2 * SCRATCHES_A_CPU) /* the next processor's too */
 #define RECORD_BYTES 8192
 
 /* Types that BTF would leave out: what inner maps are of, and what only user space reads. */
@@ -151,7 +150,7 @@ struct scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SCRATCHES);
+	__uint(max_entries, 9 * SCRATCHES_A_CPU); /* one processor's more than there are */
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -165,6 +164,14 @@ __u32 locks[LOCKS] __attribute__((aligned(64)));
 
 /* The PID namespace whose numbers the script knows; 0: the first, which has the kernel's own. */
 const volatile __u64 pidns_dev, pidns_ino;
+
+/* Empty, and of each copy of the object its own; see keep_own_stack(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} no_programs SEC(".maps");
 
 /*
  * Of each copy of the object its own: whether its program begins and ends pairs.  The verifier

@@ -24,6 +24,7 @@ enum limit {
 	SMALL_WORDS = 4, /* of a key of the tables that are looked up fast */
 	LARGE_WORDS = 36,
 	ROW_CELLS = 7,
+	SCRATCHES_A_CPU = 4, /* a preempted hit holds one, so few in a row are taken */
 };
 
 /*

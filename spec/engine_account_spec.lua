@@ -110,6 +110,43 @@ describe("limit", function()
 	end)
 end)
 
+describe("a hit without a scratch slot", function()
+	-- As if other hits, which were preempted, held these.
+	local function held(count, value)
+		for slot = 0, count - 1 do
+			local scratch <const> = engine.maps.scratches:lookup(slot)
+			scratch.busy = value
+			assert(engine.maps.scratches:update(slot, scratch))
+		end
+	end
+
+	after_each(function() held(engine.maps.scratches.max_entries, 0) end)
+
+	it("is lost when it needs one", function()
+		held(engine.maps.scratches.max_entries, 1)
+		rule { event = true, row = false }
+		victim:call("call", 3)
+		assert.same({ lost = 3 }, engine:account(SITE))
+		rule { small = true }
+		victim:call("call", 3)
+		assert.same({ lost = 3, aggregated = 3 }, engine:account(SITE))
+	end)
+
+	it("finds another", function()
+		held(engine.maps.scratches.max_entries, 1)
+		local a_cpu <const> = engine.number.SCRATCHES_A_CPU
+		for cpu = 0, engine.maps.scratches.max_entries // a_cpu - 2 do
+			local scratch <const> = engine.maps.scratches:lookup((cpu + 1) * a_cpu)
+			scratch.busy = 0
+			assert(engine.maps.scratches:update((cpu + 1) * a_cpu, scratch))
+		end
+		rule { event = true, row = false }
+		victim:call("call", 3)
+		assert.same({ sent = 3 }, engine:account(SITE))
+		engine:records()
+	end)
+end)
+
 describe("two processors", function()
 	local CALLS <const> = lab.times(20000)
 

@@ -207,6 +207,27 @@ describe("a rule that changes between the ends", function()
 	end)
 end)
 
+describe("more threads than processors", function()
+	it("are each where they were when they go on: whoever came in between", function()
+		engine:body(BODY, calls { small = true, row = true })
+		engine:site(DEEP, BODY)
+		local others <const>, rounds <const> = {}, lab.times(2000)
+		for i = 1, 4 do
+			others[i] = Victim.start()
+			others[i]:ask("threads", rounds)
+		end
+		for _, other in ipairs(others) do
+			other:answer "threads"
+			other:stop()
+		end
+		local all <const> = #others * 3 * rounds
+		assert.same({ opened = all, closed = all, aggregated = all }, engine:account(DEEP))
+		for slot = 0, engine.maps.scratches.max_entries - 1 do
+			assert.equal(0, engine.maps.scratches:lookup(slot).busy)
+		end
+	end)
+end)
+
 describe("two processors", function()
 	it("keep the calls of their threads apart", function()
 		engine:body(BODY, calls { small = true, row = true })

@@ -323,7 +323,14 @@ function Engine:close()
 	for _, map in pairs(self.inner) do map:close() end
 end
 
-local function open_object(bytes, limits)
+-- How many processors there may be; many, where the kernel does not tell.
+local function processors()
+	local file <close> = io.open "/sys/devices/system/cpu/possible"
+	local last <const> = file and file:read("a"):match "(%d+)%s*$"
+	return last and math.tointeger(last) + 1 or 256
+end
+
+local function open_object(bytes, limits, slots_a_cpu)
 	local object <const>, message <const>, errno <const> = core.object(bytes, "crumb", "the engine")
 	if not object then return nil, message, errno end
 	members(object)
@@ -331,6 +338,7 @@ local function open_object(bytes, limits)
 	object.maps.sites:set_max_entries(limits.sites + 1)
 	object.maps.accounts:set_max_entries(limits.sites + 1)
 	object.maps.first_ring:set_max_entries(limits.ring_size)
+	object.maps.scratches:set_max_entries(slots_a_cpu * (processors() + 1))
 	local device <const>, inode <const> = core.pid_namespace()
 	object.globals.pidns_dev, object.globals.pidns_ino = device or 0, inode or 0
 	local loaded <const>, why <const>, number <const> = object:load()
@@ -380,7 +388,7 @@ function engine.open(limits)
 	local bytes <const> = core.engine()
 	local numbers <const>, message <const>, errno <const> = wire.read(bytes)
 	if not numbers then return nil, message, errno end
-	local object <const>, why <const>, refused <const> = open_object(bytes, limits)
+	local object <const>, why <const>, refused <const> = open_object(bytes, limits, numbers.limit.SCRATCHES_A_CPU)
 	if not object then return nil, why, refused end
 	local self <const> = setmetatable({
 		wire = numbers, object = object, maps = object.maps, limits = limits, inner = {}, layouts = {}, generation = 0,

@@ -4,11 +4,14 @@ local bpf = require "crumb.bpf"
 local core = require "crumb.core"
 local registers = require "crumb.arguments.registers"
 
-local ENUMS <const> = { "op", "flag", "builtin", "reg", "output_kind", "key_kind", "aggregate_op", "body_flag", "bell", "role" }
+local ENUMS <const> = {
+	"limit", "role", "op", "flag", "builtin", "reg", "output_kind", "key_kind", "aggregate_op", "body_flag", "bell",
+}
 local FLAGS <const> = { "event", "row", "small", "kstack", "ustack", "call", "scratch", "stack_keys" }
 local WORDS <const> = { SLOT = 1, SITE = 1, COMM = 2, STRING = 8, KSTACK = 1, USTACK = 1, SAVED_STRING = 8 }
 local MEASURES <const> = { ticks = true, spent = true, reserved = true }
 local BODIES <const> = 8 -- that specs use
+local OWN <const> = { [".rodata.copy"] = true, no_programs = true }
 local VERDICT <const> = { accept = 254, reject = 255 }
 local UPROBE_MULTI <const> = bpf.features().hooks["uprobe.multi"].available
 
@@ -35,20 +38,28 @@ end
 --- The program for a uprobe on this kernel.
 Engine.UPROBE = UPROBE_MULTI and "on_uprobe_multi" or "on_probe"
 
+-- The engine's object, of which one program is loaded, for the function `target` if it is fentry or fexit.
+local function copy(program, target, prepare)
+	local object <const> = assert(bpf.open { bytes = core.engine(), name = "engine" })
+	for name, one in pairs(object.programs) do one:set_autoload(name == program) end
+	object.globals.with_pairs = true
+	if target then assert(object.programs[program]:set_attach_target(target)) end
+	prepare(object)
+	return assert(object:load())
+end
+
 --- Loads one program of the engine.
----@param given { program: string?, target: string? }? target: the function of a fentry or fexit program; ring, pairs, stacks,
---- small, large: how much these hold
+---@param given { program: string?, target: string?, with_pairs: boolean? }? target: the function of a fentry or fexit
+--- program; ring, pairs, stacks, small, large: how much these hold
 function Engine.open(given)
 	given = given or {}
 	local program <const> = given.program or Engine.UPROBE
-	local object <const> = assert(bpf.open { bytes = core.engine(), name = "engine" })
-	for name, one in pairs(object.programs) do one:set_autoload(name == program) end
-	object.globals.with_pairs = given.with_pairs ~= false
-	object.maps.first_ring:set_max_entries(given.ring or 1 << 16)
-	if given.target then assert(object.programs[program]:set_attach_target(given.target)) end
-	assert(object:load())
+	local object <const> = copy(program, given.target, function(object)
+		object.globals.with_pairs = given.with_pairs ~= false
+		object.maps.first_ring:set_max_entries(given.ring or 1 << 16)
+	end)
 	local self <const> = setmetatable({
-		object = object, maps = object.maps, program = object.programs[program], number = numbers(), inner = {},
+		object = object, maps = object.maps, program = object.programs[program], number = numbers(), inner = {}, copies = {},
 	}, Engine)
 	self:put("pairs", 0, given.pairs or 256)
 	self:put("stacks", 0, given.stacks or 256)
@@ -56,6 +67,17 @@ function Engine.open(given)
 	self:put("large_tables", 0, given.large or 256)
 	self.ring = assert(object:ring "first_ring")
 	return self
+end
+
+--- Loads another program, of a copy of the object with the same maps.
+function Engine:add(program, target)
+	local object <const> = copy(program, target, function(object)
+		for name, map in pairs(object.maps) do
+			if not OWN[name] then assert(map:share(self.maps[name])) end
+		end
+	end)
+	self.copies[#self.copies + 1] = object
+	return object.programs[program]
 end
 
 --- A new inner map in a map of maps, whose only one it is; the one before is closed.
@@ -69,6 +91,7 @@ end
 
 function Engine:close()
 	self.ring:close()
+	for _, object in ipairs(self.copies) do object:close() end
 	self.object:close()
 	for _, map in pairs(self.inner) do map:close() end
 end
@@ -151,8 +174,10 @@ end
 
 --- Attaches the program to a place, as a site in a role ("HIT", "OPEN", "RETURN" or "TO").
 ---@param pid integer? only of this process
-function Engine:attach(target, site, role, pid)
-	return assert(self.program:attach { target, pid = pid, cookie = site | self.number["ROLE_" .. (role or "HIT")] << 32 })
+---@param program crumb.Program? one that was added
+function Engine:attach(target, site, role, pid, program)
+	local bits <const> = site | self.number["ROLE_" .. (role or "HIT")] << 32
+	return assert((program or self.program):attach { target, pid = pid, cookie = bits })
 end
 
 --- What became of a site's hits: the outcomes that are not 0.

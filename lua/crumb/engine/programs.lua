@@ -22,7 +22,7 @@ local PROGRAMS <const> = {
 }
 PROGRAMS.kretprobe, PROGRAMS.uretprobe = PROGRAMS.kprobe, PROGRAMS.uprobe
 
-local OWN <const> = ".rodata.copy" -- the map that each copy has for itself
+local OWN <const> = { [".rodata.copy"] = true, no_programs = true } -- the maps that each copy has for itself
 
 -- Of these, what a copy's program may be attached to only once.
 local ONCE <const> = { tracepoint = true, fentry = true, fexit = true }
@@ -57,7 +57,7 @@ local function open_copy(self, name, target, with_pairs)
 	end
 	object.globals.with_pairs = with_pairs
 	for map_name, map in pairs(object.maps) do
-		if map_name == OWN then goto continue end
+		if OWN[map_name] then goto continue end
 		local shared <const>, why <const>, number <const> = map:share(self.maps[map_name])
 		if not shared then
 			object:close()
