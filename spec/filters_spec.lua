@@ -61,6 +61,20 @@ describe("a process that is followed", function()
 		assert.equal(256, probe:stats().filtered)
 	end)
 
+	it("has all its threads sampled", function()
+		local probe <const> = family { "software:context-switches:1", pid = root.pid, by = "tid" }
+		local followed <const> = family { "software:context-switches:1", pid = root.pid, follow = true, by = "tid" }
+		root:tell "leave"
+		for _ = 1, 10 do root:tell "hit 1" end -- each time the second thread waits for the next line
+		for _, one in ipairs { probe, followed } do
+			local most = 0
+			for _, row in ipairs(one:read()) do
+				if row.tid ~= root.pid then most = math.max(most, row.count) end
+			end
+			assert.is_true(most >= 10, most)
+		end
+	end)
+
 	it("is left out with its children where only one process is asked for", function()
 		root:tell "fork"
 		local probe <const> = family { pid = root.pid }

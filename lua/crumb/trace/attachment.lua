@@ -16,9 +16,10 @@ Attachment.__index = Attachment
 
 local ROLE <const> = 32 -- the bit of the kernel's cookie where it begins
 
-local FILTERED <const> = { uprobe = true, uretprobe = true, profile = true, software = true, hardware = true }
+local FILTERED <const> = { uprobe = true, uretprobe = true }
 
--- Whether the kernel itself can leave other processes out. A uprobe.multi link means one thread until 6.10.
+-- Whether the kernel itself can leave other processes out. A uprobe.multi link means one thread until 6.10, and a perf
+-- event always does.
 local function filters(site, multi)
 	if not FILTERED[site.hook or site.kind] then return false end
 	if not multi then return true end
