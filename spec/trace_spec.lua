@@ -238,6 +238,14 @@ describe("a loop", function()
 		for event in probe:events { idle = 0 } do assert.equal("say a=0 z=0", tostring(event):match "say .*$") end
 	end)
 
+	it_traces("finds its own events behind many of others", function(trace, victim)
+		assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid })
+		local probe <const> = assert(trace:probe { UPROBE .. "hit_b", pid = victim.pid })
+		victim:call("hit_a", 500)
+		victim:call("hit_b", 3)
+		assert.equal(3, #tracer.all(probe:events { idle = 0 }))
+	end)
+
 	it_traces("calls what is due, until that is ended", function(trace)
 		local calls, timer = 0, nil
 		timer = trace:every(0.005, function()
