@@ -189,9 +189,12 @@ static __always_inline void restore(struct frame *frame, const struct pair *pair
 		frame->slots[i] = pair->cells[i];
 }
 
+#define NO_PAIR 0xffffffff
+
 /*
  * Takes the pair of the key out, into the scratch slot and the frame: the number of the body that
- * decides, or 0.  Whose attempt to delete it succeeds, has it.
+ * decides, 0: there is no slot, so the pair is lost, or NO_PAIR.  Whose attempt to delete it
+ * succeeds, has it.
  */
 static __always_inline __u32 take_pair(struct frame *frame, struct pair_key *key)
 {
@@ -202,13 +205,13 @@ static __always_inline __u32 take_pair(struct frame *frame, struct pair_key *key
 
 	pair = known ? bpf_map_lookup_elem(known, key) : NULL;
 	if (!pair)
-		return 0;
+		return NO_PAIR;
 	body = pair->body;
 	if (scratch)
 		bpf_probe_read_kernel(&scratch->pair, sizeof(*pair), pair);
 	first = pair->site;
 	if (bpf_map_delete_elem(known, key))
-		return 0;
+		return NO_PAIR;
 	count(first, OUTCOME(closed));
 	if (scratch) {
 		restore(frame, &scratch->pair);
@@ -226,7 +229,7 @@ static __always_inline __u32 take_pair(struct frame *frame, struct pair_key *key
 __noinline int close_pair(struct frame *frame, struct body *body)
 {
 	struct pair_key key;
-	__u32 locked, taken = 0;
+	__u32 locked, taken = NO_PAIR;
 
 	if (!frame)
 		return 0;
@@ -241,9 +244,10 @@ __noinline int close_pair(struct frame *frame, struct body *body)
 			unlock(locked);
 		}
 	}
-	if (!taken)
-		count(frame->site, OUTCOME(unmatched));
-	return taken;
+	if (taken != NO_PAIR)
+		return taken;
+	count(frame->site, OUTCOME(unmatched));
+	return 0;
 }
 
 /* Whether any pair that began at the site has not ended; in this order none is missed. */

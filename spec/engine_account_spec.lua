@@ -111,19 +111,10 @@ describe("limit", function()
 end)
 
 describe("a hit without a scratch slot", function()
-	-- As if other hits, which were preempted, held these.
-	local function held(count, value)
-		for slot = 0, count - 1 do
-			local scratch <const> = engine.maps.scratches:lookup(slot)
-			scratch.busy = value
-			assert(engine.maps.scratches:update(slot, scratch))
-		end
-	end
-
-	after_each(function() held(engine.maps.scratches.max_entries, 0) end)
+	after_each(function() engine:hold_scratches(false) end)
 
 	it("is lost when it needs one", function()
-		held(engine.maps.scratches.max_entries, 1)
+		engine:hold_scratches(true)
 		rule { event = true, row = false }
 		victim:call("call", 3)
 		assert.same({ lost = 3 }, engine:account(SITE))
@@ -133,7 +124,7 @@ describe("a hit without a scratch slot", function()
 	end)
 
 	it("finds another", function()
-		held(engine.maps.scratches.max_entries, 1)
+		engine:hold_scratches(true)
 		local a_cpu <const> = engine.number.SCRATCHES_A_CPU
 		for cpu = 0, engine.maps.scratches.max_entries // a_cpu - 2 do
 			local scratch <const> = engine.maps.scratches:lookup((cpu + 1) * a_cpu)

@@ -167,6 +167,29 @@ describe("a full map of pairs", function()
 	end)
 end)
 
+describe("a call without a scratch slot", function()
+	after_each(function() engine:hold_scratches(false) end)
+
+	it("is refused at its beginning", function()
+		engine:body(BODY, calls { event = true })
+		engine:site(DEEP, BODY)
+		engine:hold_scratches(true)
+		victim:call("deep", 3)
+		assert.same({ refused = 3, unmatched = 3 }, engine:account(DEEP))
+	end)
+
+	it("is closed and lost at its end", function()
+		engine:body(BODY, calls { event = true })
+		engine:site(PAUSED, BODY)
+		victim:ask("paused", 1)
+		assert(lab.eventually(function() return engine:account(PAUSED).opened end))
+		engine:hold_scratches(true)
+		victim:go_on()
+		victim:answer "paused"
+		assert.same({ opened = 1, closed = 1, lost = 1 }, engine:account(PAUSED))
+	end)
+end)
+
 describe("a rule that changes between the ends", function()
 	-- A call that began with the one body, and in whose midst the site's is another, or none.
 	local function changed(to)

@@ -217,6 +217,17 @@ function Engine:check_pairs(sites)
 		("%d pairs are pending, %d are kept, %d refer to bodies"):format(pending, kept, referred))
 end
 
+--- Says of every scratch slot whether a hit holds it.
+---@param busy boolean
+function Engine:hold_scratches(busy)
+	local scratches <const> = self.maps.scratches
+	for slot = 0, scratches.max_entries - 1 do
+		local scratch <const> = scratches:lookup(slot)
+		scratch.busy = busy and 1 or 0
+		assert(scratches:update(slot, scratch))
+	end
+end
+
 local Record = {}
 Record.__index = Record
 
