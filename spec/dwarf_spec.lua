@@ -1,5 +1,6 @@
 -- crumb.Dwarf: the functions and types of debug information, and the arguments that come of it.
 local arguments = require "crumb.arguments"
+local choice = require "crumb.bpf.choice"
 local core = require "crumb.core"
 local lab = require "support.lab"
 local sites = require "crumb.bpf.sites"
@@ -16,8 +17,10 @@ local function offset_of(path, name)
 	return assert(elf:find(name)[1], name).offset
 end
 
+-- The files stay open until the scope is made: what is read is what was resolved.
 local function scope_of(path, name, kind)
-	local found, message = sites.resolve({ target.parse(("%s:%s:%s"):format(kind or "uprobe", path, name)) }, {}, {})
+	local files <close> = choice.files()
+	local found, message = sites.resolve({ target.parse(("%s:%s:%s"):format(kind or "uprobe", path, name)) }, {}, files)
 	return arguments.scope(assert(found, message)[1])
 end
 
