@@ -161,8 +161,10 @@ local function of_tracepoint(category, name)
 	if not fields then return { missing = why, registers = NONE, registers_missing = NO_REGISTERS } end
 	local args <const> = {}
 	for _, field in ipairs(fields) do
-		-- The program sees a system call's number and arguments; what the event's record has more, it does not.
-		if category ~= "syscalls" or field.offset < SYSCALL_ARGS + 8 * SYSCALL_WORDS then args[#args + 1] = argument(field) end
+		-- The program sees a system call's number and arguments; what the event's record has more (copies of the strings,
+		-- in the newest kernels), it does not.
+		local shown <const> = not field.located and field.offset < SYSCALL_ARGS + 8 * SYSCALL_WORDS
+		if category ~= "syscalls" or shown then args[#args + 1] = argument(field) end
 	end
 	return { args = args, registers = NONE, registers_missing = NO_REGISTERS }
 end
