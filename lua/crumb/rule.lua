@@ -82,9 +82,9 @@ end
 ---@return crumb.Rule
 function Rule:with(changes, cookie)
 	if not cookie then return new(changed(self.options, changes), self.by_cookie) end
-	local by_cookie <const> = copy(self.by_cookie)
-	by_cookie[cookie] = changed(by_cookie[cookie] or {}, changes)
-	return new(self.options, by_cookie)
+	local after <const> = self:without(cookie)
+	after.by_cookie[cookie] = changed(self.by_cookie[cookie] or {}, changes)
+	return after
 end
 
 --- Another rule, in which nothing differs for the cookie.
@@ -93,7 +93,10 @@ end
 function Rule:without(cookie)
 	local by_cookie <const> = copy(self.by_cookie)
 	by_cookie[cookie] = nil
-	return new(self.options, by_cookie)
+	local after <const> = new(self.options, by_cookie)
+	after.effective = copy(self.effective)
+	after.effective[cookie] = nil
+	return after
 end
 
 --- What holds for a cookie: one table for all cookies for which the same holds.

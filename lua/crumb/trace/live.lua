@@ -70,12 +70,13 @@ local function distinct(plan, of_options)
 end
 
 -- The plan of each place, whether it is enabled or not: one for all that share what holds for their cookie and come to
--- the same. `options_of` says what holds for a cookie; `from` is the plan of what begins the pairs that end there.
-local function compile(places, options_of, from)
+-- the same. `options_of` says what holds for a cookie; `from` is the plan of what begins the pairs that end there;
+-- `before` is what was compiled last: where the same options hold as then, so does the same plan.
+local function compile(places, options_of, from, before)
 	local known <const>, plans <const> = {}, {}
 	for _, place in ipairs(places) do
 		local options <const> = options_of(place.cookie)
-		local of_options <const> = known[options] or { by_class = {} }
+		local of_options <const> = known[options] or before and before[options] or { by_class = {} }
 		known[options] = of_options
 		if not of_options.by_class[place.class] then
 			place.scope.from = from
@@ -85,7 +86,7 @@ local function compile(places, options_of, from)
 		end
 		plans[place] = of_options.by_class[place.class]
 	end
-	return plans
+	return plans, known
 end
 
 local function enabled(plans, options_of)
@@ -98,9 +99,10 @@ end
 
 -- What is to come of the plans' rows; false: they have none.
 local function columns_of(plans)
-	local columns, small, first = false, nil, nil
+	local columns, small, first, seen = false, nil, nil, {}
 	for _, plan in pairs(plans) do
-		if plan.row or #(plan.aggregate or {}) > 0 then
+		if not seen[plan] and (plan.row or #(plan.aggregate or {}) > 0) then
+			seen[plan] = true
 			local shape <const> = signature { plan.columns, plan.small or false }
 			if first and first ~= shape then
 				return nil, "the keys or the aggregates are of other types at some of the sites: give them a probe of their own", EINVAL
@@ -142,21 +144,26 @@ local function prepare(self, plans)
 	return true
 end
 
-local function retire(self, bodies)
-	for _, body in pairs(bodies) do self.engine:retire(body) end
+-- All of the bodies but those that are kept.
+local function retire(self, bodies, kept)
+	for plan, body in pairs(bodies) do
+		if not kept or kept[plan] ~= body then self.engine:retire(body) end
+	end
 end
 
--- A body for each plan; with `partner` the one of the end of their pairs.
+-- A body for each plan: the one it has, as long as it adds to the same table; with `partner` the one of the end of
+-- their pairs.
 local function bodies_of(self, plans, made, partner)
-	local bodies <const> = {}
+	local bodies <const>, before <const> = {}, self.table == (made or nil) and self.bodies or {}
 	for _, plan in pairs(plans) do
+		bodies[plan] = bodies[plan] or before[plan]
 		if not bodies[plan] then
 			local layout <const> = plan.event and event.layout(plan.cells or {}, self.resolve) or nil
 			local body <const>, message <const>, errno <const> = self.engine:body(plan, layout, {
 				ring = self.ring_number, table = made and made.number, owner = self.owner, partner = partner,
 			})
 			if not body then
-				retire(self, bodies)
+				retire(self, bodies, before)
 				return nil, message, errno
 			end
 			bodies[plan] = body
@@ -168,11 +175,14 @@ end
 local function publish(self, places, plans, bodies)
 	local before <const> = {}
 	for _, place in ipairs(places) do
-		if place.body then before[place.body.number] = place.body end
-		place.body = plans[place] and bodies[plans[place]]
-		self.engine:publish(place.number, place.body)
+		local body <const> = plans[place] and bodies[plans[place]]
+		if place.body ~= body then
+			if place.body then before[place.body.plan] = place.body end
+			place.body = body
+			self.engine:publish(place.number, body)
+		end
 	end
-	retire(self, before)
+	retire(self, before, bodies)
 end
 
 -- The one body at the end of a span: what began elsewhere can name one only.
@@ -221,8 +231,10 @@ function Live:apply(rule)
 	local function options_of(bits) return rule:of(bits) end
 	local openings <const>, from <const>, wrong <const> = compile_openings(self, rule)
 	if openings == nil then return nil, from, wrong end
-	local plans <const>, message <const>, errno <const> = compile(self.places, options_of, from)
-	if not plans then return nil, message, errno end
+	-- The end of a span is decided with its beginning.
+	local plans <const>, compiled <const>, errno <const> =
+		compile(self.places, options_of, from, not openings and self.compiled)
+	if not plans then return nil, compiled, errno end
 	local made <const>, columns <const>, shape <const> = table_for(self, plans)
 	if made == nil then return nil, columns, shape end
 	local on <const> = enabled(plans, options_of)
@@ -234,6 +246,7 @@ function Live:apply(rule)
 	end
 	if openings then publish(self, self.openings, begun_on, begun) end
 	publish(self, self.places, on, bodies)
+	if not openings then self.bodies, self.compiled = bodies, compiled end
 	if self.table and self.table ~= made then self.engine:retire_table(self.table) end
 	self.table, self.columns, self.shape = made or nil, columns or nil, shape
 	local _ <const>, plan <const> = next(plans)
@@ -248,6 +261,7 @@ end
 --- Nothing happens at the places any more.
 function Live:withdraw()
 	for _, places in ipairs { self.openings or {}, self.places } do publish(self, places, {}, {}) end
+	self.bodies, self.compiled = nil, nil
 end
 
 --- Gives up the table and the ring, when nothing writes to them any more.
