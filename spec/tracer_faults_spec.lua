@@ -222,3 +222,38 @@ it_traces("a handler that comes during each gets the rest", function(trace, vict
 	end
 	assert.same({ { 0, 1, 2 }, { 3, 4, 5, 6, 7, 8, 9 }, 10 }, { each, handled, probe:stats().delivered })
 end)
+
+describe("who has not the rights", function()
+	-- What a script says that an ordinary user with these capabilities runs.
+	local function as_nobody(capabilities, text)
+		local path <const> = os.tmpname()
+		local file <const> = assert(io.open(path, "w"))
+		file:write(("package.path, package.cpath = %q, %q\n"):format(package.path, package.cpath), text)
+		file:close()
+		local pipe <close> = assert(io.popen(("setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=%s --ambient-caps=%s "
+			.. "lua5.4 - <%s 2>&1"):format(capabilities, capabilities, path)))
+		local output <const> = pipe:read "a"
+		os.remove(path)
+		return output
+	end
+
+	it("is told which", function()
+		assert.matches("^nil\tload the engine: .*\nloading needs root, or CAP_BPF and CAP_PERFMON\t1\n$",
+			as_nobody("-all", 'print(require("crumb").trace())'))
+		local output <const> = as_nobody("-all,+bpf", [[
+			local trace <close> = assert(require("crumb").trace())
+			for _, target in ipairs { "uprobe:build/fixtures/victim:hit_a", "software:page-faults:100" } do
+				print(trace:probe { target })
+			end
+		]])
+		for line in output:gmatch "[^\n]+" do
+			assert.matches("^nil\tattach [^ ]+: this system does not permit [^ ]+: it needs root, or CAP_BPF and CAP_PERFMON", line)
+		end
+		assert.equal(2, select(2, output:gsub("\n", "")))
+		assert.matches("Permission denied: a uprobe that is not uprobe.multi needs root, or CAP_SYS_ADMIN",
+			as_nobody("-all,+bpf,+perfmon", [[
+				local trace <close> = assert(require("crumb").trace())
+				print(trace:probe { "usdt:build/fixtures/victim:crumb:guarded" })
+			]]))
+	end)
+end)

@@ -65,20 +65,28 @@ local function exists(path)
 	return file ~= nil
 end
 
+-- What a question without the rights to ask it tells: nothing of the kernel. nil: another reason.
+local function forbidden(name, errno)
+	if errno ~= EPERM and errno ~= EACCES then return nil end
+	return ("this system does not permit %s: it needs root, or CAP_BPF and CAP_PERFMON, and a kernel that does"):format(name)
+end
+
 local function available(name, hook)
 	local there, errno = true, nil
 	if hook.pmu then there = exists("/sys/bus/event_source/devices/" .. hook.pmu) end
 	if there and hook.probe then there, errno = ask(hook.probe) end
 	if there then return true end
-	if errno == EPERM or errno == EACCES then
-		return false, ("this system does not permit %s: it needs root, or CAP_BPF and CAP_PERFMON, and a kernel that does")
-			:format(name)
-	end
+	local not_permitted <const> = forbidden(name, errno)
+	if not_permitted then return false, not_permitted end
 	return false, ("this kernel has no %s: it came with %s, and needs %s"):format(name, hook.since, hook.needs)
 end
 
 local function takes_cookie(name, hook)
-	if not hook.cookie_probe or ask(hook.cookie_probe) then return true end
+	local takes, errno = true, nil
+	if hook.cookie_probe then takes, errno = ask(hook.cookie_probe) end
+	if takes then return true end
+	local not_permitted <const> = forbidden(name, errno)
+	if not_permitted then return false, not_permitted end
 	local _ <const>, release <const> = core.versions()
 	return false, ("this kernel (%s) gives no cookie to a %s; kernels from %s on do"):format(release, name, hook.cookie)
 end

@@ -88,6 +88,8 @@ hooks.multi = {
 	trace_uprobe_multi = { name = "uprobe.multi", kinds = { uprobe = true, uretprobe = true }, attach = uprobe_multi },
 }
 
+local SINGLE_UPROBE <const> = "a uprobe that is not uprobe.multi needs root, or CAP_SYS_ADMIN"
+
 -- What to do about an errno; under "any" for every hook.
 local HINTS <const> = {
 	any = {
@@ -100,8 +102,8 @@ local HINTS <const> = {
 		[EACCES] = "the program reads past the end of this tracepoint's record: see its format in tracefs",
 	},
 	fentry = { [EBUSY] = "this program is attached there already, and a function takes it once: load another copy of its object" },
-	uprobe = { [EOPNOTSUPP] = "the kernel takes no uprobe on the instruction there" },
-	usdt = { [ESRCH] = "the program's object has no map for USDT: it must #include <bpf/usdt.bpf.h>" },
+	uprobe = { [EOPNOTSUPP] = "the kernel takes no uprobe on the instruction there", [EACCES] = SINGLE_UPROBE },
+	usdt = { [EACCES] = SINGLE_UPROBE, [ESRCH] = "the program's object has no map for USDT: it must #include <bpf/usdt.bpf.h>" },
 	profile = { [EINVAL] = "the frequency may be more than /proc/sys/kernel/perf_event_max_sample_rate" },
 }
 HINTS.uretprobe, HINTS["uprobe.multi"] = HINTS.uprobe, HINTS.uprobe
