@@ -295,15 +295,15 @@ describe("examples", function()
 
 	describe("opens", function()
 		it("shows what one program opens, and what came of it", function()
-			local program <const> = child.folder .. "/crumb_cat"
-			assert(os.execute(("cp /bin/cat %s && echo it >%s.txt"):format(program, program)))
-			local traced <const> = example("opens", "'crumb_c*'")
-			assert.equal(1, select(2, run("%s %s.txt %s.none", program, program, program)))
+			local program <const> = child.folder .. "/crumb_lua"
+			assert(os.execute(("cp $(command -v lua5.4) %s && echo it >%s.txt"):format(program, program)))
+			local traced <const> = example("opens", "'crumb_l*'")
+			run("%s -e %s", program, child.quoted(("io.open '%s.txt' io.open '%s.none'"):format(program, program)))
 			local seen <const> = {}
 			for _, line in ipairs(traced:lines "%.none ") do
 				seen[#seen + 1] = line:find(child.folder, 1, true) and line:gsub("%[%d+%]", ""):gsub("%d+$", "opened") or nil
 			end
-			assert.same({ ("crumb_cat %s.txt opened"):format(program), ("crumb_cat %s.none ENOENT"):format(program) }, seen)
+			assert.same({ ("crumb_lua %s.txt opened"):format(program), ("crumb_lua %s.none ENOENT"):format(program) }, seen)
 		end)
 	end)
 
