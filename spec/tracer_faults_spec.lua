@@ -95,6 +95,27 @@ describe("wrong use", function()
 	end)
 end)
 
+it_traces("what is shown, counted without a sign, or asked of system calls", function(trace)
+	misuse("crumb.show: expected an open file to write to, got number", function() crumb.show(1, 5) end)
+	local closed <const> = assert(io.tmpfile())
+	closed:close()
+	misuse("crumb.show: expected an open file to write to, got closed file", function() crumb.show(1, closed) end)
+	misuse("u64.divide: not an integer", function() crumb.u64.divide(1.5, 2) end)
+	misuse("u64.lt: expected an integer", function() crumb.u64.lt(1, "x") end)
+	misuse("u64.le: expected an integer", function() crumb.u64.le(nil, 1) end)
+	local _ <const>, message <const>, errno <const> = trace:probe { "syscall:opena" }
+	assert.same({ "syscall:opena: no system call 'opena' (nearest: open, openat, openat2)", 2 }, { message, errno })
+end)
+
+it_traces("options that change when they were given change nothing", function(_, victim)
+	local given <const> = { max_delay = 0.01 }
+	local trace <close> = assert(crumb.trace(given))
+	given.max_delay, given.ring_size = "x", "y"
+	local probe <const> = assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid })
+	victim:call("hit_a", 1)
+	assert.equal(1, #tracer.all(probe:events { idle = 0 }))
+end)
+
 describe("a rule", function()
 	-- The victim says alpha, beta, gamma and an empty text in turn.
 	it_traces("has room for 16 texts to compare with, and 12 to capture", function(trace, victim)
@@ -238,6 +259,9 @@ describe("who has not the rights", function()
 	end
 
 	it("is told which", function()
+		if not os.execute "setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null" then
+			pending "there is no setpriv that changes the user"
+		end
 		assert.matches("^nil\tload the engine: .*\nloading needs root, or CAP_BPF and CAP_PERFMON\t1\n$",
 			as_nobody("-all", 'print(require("crumb").trace())'))
 		local output <const> = as_nobody("-all,+bpf", [[

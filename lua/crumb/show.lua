@@ -229,6 +229,9 @@ end
 ---@return file*? file nil, message, errno: it could not be written
 ---@return string?, integer?
 function show.write(x, file)
+	if file and io.type(file) ~= "file" then
+		error(("crumb.show: expected an open file to write to, got %s"):format(io.type(file) or type(file)), 2)
+	end
 	return (file or io.stdout):write(show.text(x), "\n")
 end
 

@@ -361,7 +361,7 @@ local trace = {}
 ---@param given table?
 ---@return crumb.Trace?, string?, integer?
 function trace.open(given)
-	given = options.check("crumb.trace", given, TRACE_OPTIONS)
+	given = merged(options.check("crumb.trace", given, TRACE_OPTIONS))
 	options.call("crumb.trace", check_shared, given)
 	local opened <const>, message <const>, errno <const> =
 		engine.open {

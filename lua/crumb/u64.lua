@@ -4,13 +4,20 @@ local core <const> = require "crumb.core"
 
 local u64 = {}
 
+local function integer(what, n)
+	local bits <const>, why <const> = core.integer(n)
+	if not bits then error(what .. ": " .. why, 3) end
+	return bits
+end
+
 --- Divides unsigned.
---- Errors: raises when b is 0.
+--- Errors: raises when b is 0, or one is no integer.
 ---@param a integer
 ---@param b integer
 ---@return integer quotient
 ---@return integer remainder
 function u64.divide(a, b)
+	a, b = integer("u64.divide", a), integer("u64.divide", b)
 	if b == 0 then error("u64.divide: the divisor is 0", 2) end
 	if b < 0 then
 		if math.ult(a, b) then return 0, a end
@@ -28,8 +35,7 @@ end
 ---@param n integer
 ---@return string
 function u64.format(n)
-	local bits <const>, why <const> = core.integer(n)
-	if not bits then error("u64.format: " .. why, 2) end
+	local bits <const> = integer("u64.format", n)
 	if bits >= 0 then return ("%d"):format(bits) end
 	return ("%d%d"):format(u64.divide(bits, 10))
 end
@@ -58,15 +64,17 @@ function u64.parse(digits)
 end
 
 --- a < b, both unsigned.
+--- Errors: raises for what is no integer.
 ---@param a integer
 ---@param b integer
 ---@return boolean
-function u64.lt(a, b) return math.ult(a, b) end
+function u64.lt(a, b) return math.ult(integer("u64.lt", a), integer("u64.lt", b)) end
 
 --- a <= b, both unsigned.
+--- Errors: raises for what is no integer.
 ---@param a integer
 ---@param b integer
 ---@return boolean
-function u64.le(a, b) return not math.ult(b, a) end
+function u64.le(a, b) return not math.ult(integer("u64.le", b), integer("u64.le", a)) end
 
 return u64

@@ -37,6 +37,17 @@ local function as_tracepoint(one)
 	}
 end
 
+-- A refusal in the words that were asked for.
+local function as_asked(message, targets)
+	for _, one in ipairs(targets) do
+		if one.syscall then
+			message = message:gsub("tracepoint:syscalls:sys_enter_", "syscall:")
+				:gsub("no tracepoint '([^']*)' in syscalls", "no system call '%1'"):gsub("sys_enter_", "")
+		end
+	end
+	return message
+end
+
 local function no_target() misuse "expected a target, such as \"syscall:openat\"" end
 
 local function targets_of(given, returns)
@@ -95,7 +106,7 @@ end
 function opening.resolve(given, returns, files)
 	local targets <const> = targets_of(given, returns)
 	local found <const>, message <const>, errno <const> = choice.sites(targets, given, files)
-	if not found then return nil, message, errno end
+	if not found then return nil, as_asked(message, targets), errno end
 	return as_attached(found, targets)
 end
 
