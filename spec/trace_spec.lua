@@ -224,7 +224,10 @@ describe("a loop", function()
 		}, printed)
 		victim:call("say", 3)
 		local lines <const>, write <const> = {}, show.write
-		show.write = function(event) lines[#lines + 1] = show.text(event):match "say .*$" end
+		show.write = function(event)
+			lines[#lines + 1] = show.text(event):match "say .*$"
+			return true
+		end
 		local done <const>, why <const> = pcall(trace.run, trace, { duration = 0.05 })
 		show.write = write
 		assert(done, why)

@@ -244,6 +244,22 @@ it_traces("a handler that comes during each gets the rest", function(trace, vict
 	assert.same({ { 0, 1, 2 }, { 3, 4, 5, 6, 7, 8, 9 }, 10 }, { each, handled, probe:stats().delivered })
 end)
 
+it("a run whose events cannot be written ends, and says so", function()
+	local path <const> = os.tmpname()
+	local file <const> = assert(io.open(path, "w"))
+	file:write(("package.path, package.cpath = %q, %q\n"):format(package.path, package.cpath), [[
+		local trace <close> = assert(require("crumb").trace())
+		assert(trace:probe { "syscall:openat", pid = require("support.lab").pid() })
+		trace:every(0.001, function() for _ = 1, 100 do io.open "/crumb/nowhere" end end)
+		local done, message, errno = trace:run { duration = 60 }
+		io.stderr:write(tostring(done), " ", message, " ", errno)
+	]])
+	file:close()
+	local pipe <close> = assert(io.popen(("lua5.4 %s 2>&1 >/dev/full"):format(path)))
+	assert.equal("nil trace:run: write to standard output: No space left on device 28", pipe:read "a")
+	os.remove(path)
+end)
+
 describe("who has not the rights", function()
 	-- What a script says that an ordinary user with these capabilities runs.
 	local function as_nobody(capabilities, text)

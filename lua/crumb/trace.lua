@@ -255,15 +255,24 @@ end
 
 --- Delivers events until `duration` seconds are over, the process has ended, the trace is closed, or Ctrl-C.
 --- Events without a handler are shown with crumb.show.
+--- Errors: nil, message, errno when they cannot be written.
 ---@param given { duration: number?, process: crumb.Process? }?
----@return true
+---@return true?
 ---@return string why "duration", "exit", "closed" or "interrupted"
+---@return integer?
 function Trace:run(given)
 	check_open(self, "trace:run")
 	given = options.check("trace:run", given, { duration = "number", process = "userdata" })
 	options.duration("trace:run: duration", given.duration)
 	if given.process then options.call("trace:run: process", check_process, given.process) end
-	local why <const> = self.delivery:run("trace:run", given, show.write)
+	local shown = false
+	local why, message, errno = self.delivery:run("trace:run", given, function(event)
+		shown = true
+		return show.write(event)
+	end)
+	local done = why
+	if why and shown then done, message, errno = io.stdout:flush() end
+	if not done then return nil, "trace:run: write to standard output: " .. message, errno end
 	return true, why
 end
 

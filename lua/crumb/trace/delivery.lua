@@ -276,33 +276,40 @@ function Delivery:poll(what, timeout)
 	return self.handled - before
 end
 
--- Gives a loop's events to `show`.
+-- Gives a loop's events to `show`; nil, message, errno: it could not.
 local function show_all(self, loop, show)
 	local event = next_event(self, loop)
 	while event do
-		show(event)
+		local done <const>, message <const>, errno <const> = show(event)
+		if not done then return nil, message, errno end
 		event = next_event(self, loop)
 	end
+	return true
 end
 
 --- Delivers events until something ends it, and then those that had come by its end; those without a handler go to `show`.
 ---@param what string
 ---@param given { duration: number?, process: crumb.Process? }
----@param show fun(event: crumb.Event)
----@return string why
+--- Errors: nil, message, errno: what `show` returned.
+---@param show fun(event: crumb.Event): any?, string?, integer?
+---@return string? why
+---@return string?, integer?
 function Delivery:run(what, given, show)
 	local loop <const> = new_loop(self, what, true, given)
 	trail_of(self, loop, {})
+	local done, message, errno
 	do
 		local _ <close> = closing(self)
-		show_all(self, loop, show)
+		done, message, errno = show_all(self, loop, show)
 	end
+	if not done then return nil, message, errno end
 	if loop.why == "closed" then return loop.why end
 	-- Ctrl-C interrupts Lua again, and what comes from now on is for others.
 	local rest <const> = new_loop(self, what, true, {})
 	rest.snapshot = true
 	trail_of(self, rest, { snapshot = true })
-	show_all(self, rest, show)
+	done, message, errno = show_all(self, rest, show)
+	if not done then return nil, message, errno end
 	return loop.why
 end
 
