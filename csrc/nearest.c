@@ -124,18 +124,36 @@ void crumb_nearest_offer(struct nearest *nearest, const char *candidate)
 		nearest->limit = min(nearest->limit, nearest->best[NEAREST_BEST - 1].edits);
 }
 
+/* Names come from files that others wrote, and hints go to terminals. */
+static void push_harmless(lua_State *L, const char *name)
+{
+	luaL_Buffer shown;
+
+	luaL_buffinit(L, &shown);
+	for (; *name; name++) {
+		if (*name >= ' ' && *name <= '~') {
+			luaL_addchar(&shown, *name);
+		} else {
+			lua_pushfstring(L, "\\x%c%c", "0123456789abcdef"[*name >> 4 & 15],
+					"0123456789abcdef"[*name & 15]);
+			luaL_addvalue(&shown);
+		}
+	}
+	luaL_pushresult(&shown);
+}
+
 const char *nearest_push(lua_State *L, const struct nearest *nearest)
 {
 	int i;
 
-	luaL_checkstack(L, 3, NULL);
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	if (!nearest->count)
 		return lua_pushliteral(L, "");
 	lua_pushliteral(L, " (nearest: ");
 	for (i = 0; i < nearest->count; i++) {
-		lua_pushfstring(L, "%s%s", nearest->best[i].name,
-				i + 1 < nearest->count ? ", " : ")");
-		lua_concat(L, 2);
+		push_harmless(L, nearest->best[i].name);
+		lua_pushstring(L, i + 1 < nearest->count ? ", " : ")");
+		lua_concat(L, 3);
 	}
 	return lua_tostring(L, -1);
 }

@@ -260,6 +260,13 @@ it("a run whose events cannot be written ends, and says so", function()
 	os.remove(path)
 end)
 
+it("a name that others wrote is harmless in a hint", function()
+	local core <const> = require "crumb.core"
+	local names <const>, hint <const> = core.nearest("foo31mbar", { "foo\27[31mbar", "foo31mba\xc2\x9b" })
+	assert.same({ "foo\27[31mbar", "foo31mba\xc2\x9b" }, names)
+	assert.equal([[ (nearest: foo\x1b[31mbar, foo31mba\xc2\x9b)]], hint)
+end)
+
 describe("who has not the rights", function()
 	-- What a script says that an ordinary user with these capabilities runs.
 	local function as_nobody(capabilities, text)
