@@ -9,8 +9,8 @@ local PLAIN <const> = { "build/bench/loader", table.unpack(WORDS) }
 local CRUMB <const> = { os.getenv "LUA" or "lua5.4", "bench/loader.lua", table.unpack(WORDS) }
 local TRACER <const> = { os.getenv "LUA" or "lua5.4", "bench/tracer.lua", table.unpack(WORDS) }
 -- It starts the command when all is attached.
-local BPFTRACE <const> = { "bpftrace", "-q", "-e",
-	("tracepoint:%s:%s { @[0] = count(); }"):format(WORDS[2], WORDS[3]), "-c", "/usr/bin/head -c 1 /dev/zero" }
+local BPFTRACE <const> = { "sh", "-c", 'exec bpftrace -q -e "$0" -c "/usr/bin/head -c 1 /dev/zero" 2>/dev/null',
+	("tracepoint:%s:%s { @[0] = count(); }"):format(WORDS[2], WORDS[3]) }
 
 local function both(command, name)
 	local time <const> = { what = "start to attached" .. name, unit = "ms", crumb = {}, plain = {} }

@@ -96,8 +96,10 @@ static __always_inline __u64 stack_number(const struct frame *frame, __u32 kind)
 }
 
 /* The word of a key that has one; 0 for what cannot be read. */
-static __always_inline __u64 key_word(const struct frame *frame, const struct key *key)
+__noinline __u64 key_word(struct frame *frame, struct key *key)
 {
+	if (!frame || !key)
+		return 0;
 	switch (key->kind) {
 	case KEY_SITE:
 		return frame->site;
@@ -156,7 +158,7 @@ static __always_inline bool put_text(struct frame *frame, struct scratch *scratc
 		words[WORDS_OF_TEXT] = 0;
 		return length >= 0;
 	}
-	if (from >= MAX_SAVES || scratch->pair.failed >> from & 1)
+	if (!with_pairs || from >= MAX_SAVES || scratch->pair.failed >> from & 1)
 		return false;
 	length = (__u16)(scratch->pair.cells[from] >> 16);
 	from = (__u16)scratch->pair.cells[from];

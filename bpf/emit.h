@@ -86,14 +86,13 @@ static __always_inline bool put(struct frame *frame, struct body *body, struct s
 				const struct output *output, __u32 at, __u64 *cell)
 {
 	__u32 from = output->slot;
+	struct stack *stack;
 
-	switch (output->kind) {
-	case OUTPUT_SAVED:
-		return put_saved(scratch, body, at, from, cell);
-	case OUTPUT_KSTACK:
-		return put_copy(scratch, at, scratch->kstack.frames, scratch->kstack.bytes, cell);
-	case OUTPUT_USTACK:
-		return put_copy(scratch, at, scratch->ustack.frames, scratch->ustack.bytes, cell);
+	if (output->kind == OUTPUT_SAVED)
+		return with_pairs && put_saved(scratch, body, at, from, cell);
+	if (output->kind == OUTPUT_KSTACK || output->kind == OUTPUT_USTACK) {
+		stack = output->kind == OUTPUT_KSTACK ? &scratch->kstack : &scratch->ustack;
+		return put_copy(scratch, at, stack->frames, stack->bytes, cell);
 	}
 	if (slot_failed(frame, from))
 		return false;
