@@ -306,7 +306,7 @@ describe("a probe's refusal", function()
 		for _, row in ipairs {
 			{ { UPROBE .. "hit_e" }, "no symbol 'hit_e' %(nearest: ", 2 },
 			{ { UPROBE .. "hit_a", pid = 4194303 }, "no such process", 3 },
-			{ { "syscall:getsidd" }, "sys_enter_getsid", 2 },
+			{ { "syscall:getsidd" }, "no system call 'getsidd' %(nearest: getsid", 2 },
 			{ { UPROBE .. "hit_a", where = "uid =" }, "^where: ", 22 },
 			{ { UPROBE .. "hit_a", where = "args.x == 1" }, "args.x", 22 },
 			{ { "usdt:build/fixtures/victim:crumb:nothing" }, "nothing", 2 },
