@@ -96,10 +96,8 @@ static __always_inline __u64 stack_number(const struct frame *frame, __u32 kind)
 }
 
 /* The word of a key that has one; 0 for what cannot be read. */
-__noinline __u64 key_word(struct frame *frame, struct key *key)
+static __always_inline __u64 key_word(const struct frame *frame, const struct key *key)
 {
-	if (!frame || !key)
-		return 0;
 	switch (key->kind) {
 	case KEY_SITE:
 		return frame->site;
