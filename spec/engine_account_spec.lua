@@ -7,21 +7,13 @@ local Victim = require "support.victim"
 local SITE <const>, BODY <const> = 1, 1
 local IDENTITY <const> = { 0, 0, 0, 0, 0, 0, 0, 0 }
 
-local engine, victim, before
+local engine, victim, finish
 
 setup(function()
-	before = lab.descriptors()
-	victim = Victim.start()
-	engine = Engine.open()
-	engine:attach("uprobe:build/fixtures/victim:called", SITE)
+	engine, victim, finish = Engine.with_victim(SITE)
 end)
 
-teardown(function()
-	engine:close()
-	victim:stop()
-	engine, victim = nil, nil
-	assert.equal(before, lab.descriptors())
-end)
+teardown(function() finish() end)
 
 before_each(function()
 	engine:site(SITE, BODY)

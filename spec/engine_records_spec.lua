@@ -9,22 +9,14 @@ local HEAD <const>, RECORD_BYTES <const>, PIECE_BYTES <const> = 56, 8192, 4096
 local NOWHERE <const> = 8
 local TEXT <const> = ("0123456789abcdef"):rep(1024)
 
-local engine, victim, memory, before
+local engine, victim, memory, finish
 
 setup(function()
-	before = lab.descriptors()
-	victim = Victim.start()
-	engine = Engine.open()
-	engine:attach("uprobe:build/fixtures/victim:called", SITE)
+	engine, victim, finish = Engine.with_victim(SITE)
 	memory = victim:call("memory", 0)
 end)
 
-teardown(function()
-	engine:close()
-	victim:stop()
-	engine, victim = nil, nil
-	assert.equal(before, lab.descriptors())
-end)
+teardown(function() finish() end)
 
 before_each(function()
 	engine:site(SITE, BODY)

@@ -1,28 +1,18 @@
 -- The tables of the engine: keys, aggregates, what is thinned, and what is lost.
 local Engine = require "support.engine"
-local lab = require "support.lab"
-local Victim = require "support.victim"
 
 local SITE <const>, BODY <const> = 1, 1
 local NOWHERE <const> = 8
 local IDENTITY <const> = { 0, 0, 0, 0, 0, 0, 0, 0 }
 
-local engine, victim, memory, before
+local engine, victim, memory, finish
 
 setup(function()
-	before = lab.descriptors()
-	victim = Victim.start()
-	engine = Engine.open()
-	engine:attach("uprobe:build/fixtures/victim:called", SITE)
+	engine, victim, finish = Engine.with_victim(SITE)
 	memory = victim:call("memory", 0)
 end)
 
-teardown(function()
-	engine:close()
-	victim:stop()
-	engine, victim = nil, nil
-	assert.equal(before, lab.descriptors())
-end)
+teardown(function() finish() end)
 
 before_each(function()
 	engine:site(SITE, BODY)

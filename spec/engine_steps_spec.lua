@@ -10,22 +10,14 @@ local NUMBERS <const> = { 0, 1, -1, 5, -7, 63, 64, 0x123456789abcdef0, math.maxi
 local NOWHERE <const>, KERNEL_NOWHERE <const> = 8, -4096
 local _ <const>, _ <const>, MACHINE <const> = core.versions()
 
-local engine, victim, memory, before
+local engine, victim, memory, finish
 
 setup(function()
-	before = lab.descriptors()
-	victim = Victim.start()
-	engine = Engine.open()
-	engine:attach("uprobe:build/fixtures/victim:called", SITE)
+	engine, victim, finish = Engine.with_victim(SITE)
 	memory = victim:call("memory", 0)
 end)
 
-teardown(function()
-	engine:close()
-	victim:stop()
-	engine, victim = nil, nil
-	assert.equal(before, lab.descriptors())
-end)
+teardown(function() finish() end)
 
 before_each(function()
 	engine:site(SITE, BODY, COOKIE)

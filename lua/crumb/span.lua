@@ -130,16 +130,9 @@ function span.open(trace, given)
 	}))
 	rawset(self, "pairs", "span")
 	rawset(self, "keys", count_of(from.key))
-	local done
-	done, why, number = self.live:apply(wanted)
-	if done then done, why, number = attach(trace, self.attachment, openings, places, given, skipped) end
-	if not done then
-		trace:abandon(self, all)
-		return nil, why, number
-	end
-	rawset(self, "rule_now", wanted)
-	rawset(self, "skipped", skipped)
-	return trace:adopt(self, given)
+	return trace:complete(self, wanted, all, given, skipped, function()
+		return attach(trace, self.attachment, openings, places, given, skipped)
+	end)
 end
 
 return span

@@ -177,6 +177,25 @@ function Trace:abandon(probe, places)
 	self.engine.reclaim:collect()
 end
 
+--- The last steps of a probe or span: its rule holds, then it is attached; or all is undone.
+--- Errors: nil, message, errno.
+---@param wanted crumb.Rule
+---@param places crumb.Place[] all of its places
+---@param given table options
+---@param skipped crumb.Site[]
+---@param attach fun(): true?, string?, integer?
+function Trace:complete(probe, wanted, places, given, skipped, attach)
+	local done, why, number = probe.live:apply(wanted)
+	if done then done, why, number = attach() end
+	if not done then
+		self:abandon(probe, places)
+		return nil, why, number
+	end
+	rawset(probe, "rule_now", wanted)
+	rawset(probe, "skipped", skipped)
+	return self:adopt(probe, given)
+end
+
 local function open_probe(self, given)
 	check_shared(given)
 	local files <close> = choice.files()
@@ -189,18 +208,15 @@ local function open_probe(self, given)
 	if not places then return nil, message, errno end
 	rawset(probe, "pairs", given.returns and "call" or false)
 	rawset(probe, "live", self:live(given, probe, { places = places, pairs = given.returns }))
-	local wanted <const>, why, number = self:rule(given)
-	rawset(probe, "family", wanted and wanted.options.follow)
-	local done = wanted
-	if done then done, why, number = probe.live:apply(wanted) end
-	if done then done, why, number = opening.attach(self, probe.attachment, places, how, given, skipped) end
-	if not done then
+	local wanted <const>, why <const>, number <const> = self:rule(given)
+	if not wanted then
 		self:abandon(probe, places)
 		return nil, why, number
 	end
-	rawset(probe, "rule_now", wanted)
-	rawset(probe, "skipped", skipped)
-	return self:adopt(probe, given)
+	rawset(probe, "family", wanted.options.follow)
+	return self:complete(probe, wanted, places, given, skipped, function()
+		return opening.attach(self, probe.attachment, places, how, given, skipped)
+	end)
 end
 
 --- Attaches a probe: targets, a cookie for each site, and a rule.

@@ -2,7 +2,9 @@
 
 local bpf = require "crumb.bpf"
 local core = require "crumb.core"
+local lab = require "support.lab"
 local registers = require "crumb.arguments.registers"
+local Victim = require "support.victim"
 
 local ENUMS <const> = {
 	"limit", "role", "op", "flag", "builtin", "reg", "output_kind", "key_kind", "aggregate_op", "body_flag", "bell",
@@ -67,6 +69,18 @@ function Engine.open(given)
 	self:put("large_tables", 0, given.large or 256)
 	self.ring = assert(object:ring "first_ring")
 	return self
+end
+
+--- The engine attached where a victim is called, for the tests of a file.
+--- Shape: the engine, the victim, and what closes both and looks whether all is closed
+function Engine.with_victim(site)
+	local before <const>, victim <const>, engine <const> = lab.descriptors(), Victim.start(), Engine.open()
+	engine:attach("uprobe:build/fixtures/victim:called", site)
+	return engine, victim, function()
+		engine:close()
+		victim:stop()
+		assert(before == lab.descriptors(), "descriptors are left open")
+	end
 end
 
 --- Loads another program, of a copy of the object with the same maps.
