@@ -100,14 +100,15 @@ static __u64 *check_integers(lua_State *L, int arg, size_t *count)
 	return values;
 }
 
-/* The cookies at `arg`, exactly `count` of them. */
-static __u64 *check_cookies(lua_State *L, int arg, size_t count)
+/* The integers at `arg`, exactly `count` of them. */
+static __u64 *check_for_each(lua_State *L, int arg, size_t count, const char *what)
 {
 	size_t given;
-	__u64 *cookies = check_integers(L, arg, &given);
+	__u64 *values = check_integers(L, arg, &given);
 
-	luaL_argcheck(L, given == count, arg, "not one cookie for each site");
-	return cookies;
+	if (given != count)
+		luaL_argerror(L, arg, lua_pushfstring(L, "not one %s for each site", what));
+	return values;
 }
 
 /* The list of names at `arg` as an array that Lua owns; the list keeps the names. */
@@ -141,7 +142,7 @@ static int l_attach_kprobe_multi(lua_State *L)
 		options.syms = check_names(L, 2, &options.cnt);
 	else
 		options.addrs = (const unsigned long *)check_integers(L, 2, &options.cnt);
-	options.cookies = check_cookies(L, 3, options.cnt);
+	options.cookies = check_for_each(L, 3, options.cnt, "cookie");
 	link = ready_link(L);
 	return finish(L, link,
 		      bpf_program__attach_kprobe_multi_opts(link->program, NULL, &options));
@@ -164,7 +165,7 @@ static int l_attach_uprobe(lua_State *L)
 						      offset, &options));
 }
 
-/* link:attach_uprobe_multi(path, offsets, cookies, returns, pid) */
+/* link:attach_uprobe_multi(path, offsets, cookies, returns, pid, semaphores); of these 0 is none */
 static int l_attach_uprobe_multi(lua_State *L)
 {
 	struct link *link;
@@ -172,9 +173,12 @@ static int l_attach_uprobe_multi(lua_State *L)
 	size_t count;
 	const __u64 *offsets = check_integers(L, 3, &count);
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, options, .offsets = (const unsigned long *)offsets,
-		    .cookies = check_cookies(L, 4, count), .cnt = count,
+		    .cookies = check_for_each(L, 4, count, "cookie"), .cnt = count,
 		    .retprobe = lua_toboolean(L, 5));
 
+	if (!lua_isnoneornil(L, 7))
+		options.ref_ctr_offsets =
+			(const unsigned long *)check_for_each(L, 7, count, "semaphore");
 	link = ready_link(L);
 	return finish(L, link,
 		      bpf_program__attach_uprobe_multi(link->program,

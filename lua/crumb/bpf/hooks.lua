@@ -77,9 +77,13 @@ local function kprobe_multi(link, group)
 end
 
 local function uprobe_multi(link, group, pid)
-	local offsets <const>, first <const> = {}, group.sites[1]
-	for i, site in ipairs(group.sites) do offsets[i] = site.offset end
-	return link:attach_uprobe_multi(first.path, offsets, group.bits, first.returns, pid)
+	local offsets <const>, semaphores <const>, first <const> = {}, {}, group.sites[1]
+	local guarded = false
+	for i, site in ipairs(group.sites) do
+		offsets[i], semaphores[i] = site.offset, site.semaphore or 0
+		guarded = guarded or site.semaphore ~= nil
+	end
+	return link:attach_uprobe_multi(first.path, offsets, group.bits, first.returns, pid, guarded and semaphores or nil)
 end
 
 -- Each multi hook, by the attach type its programs are loaded for.

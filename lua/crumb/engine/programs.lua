@@ -35,7 +35,6 @@ function Programs.serving(site)
 	local hook <const> = site.hook or site.kind
 	local row <const> = PROGRAMS[hook]
 	if not row[2] then return row[1], hook end
-	if site.semaphore then return row[1], hook .. " (its semaphore takes a link of its own)" end
 	if hook == "kprobe" and (site.offset or 0) ~= 0 then return row[1], hook .. " (kprobe.multi takes no offset)" end
 	local multi <const> = features.hook(row[2])
 	if multi.available then return row[3], row[2] end

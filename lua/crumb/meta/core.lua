@@ -163,7 +163,8 @@ function Link:attach_kprobe(name, offset, cookie, returns) end
 function Link:attach_kprobe_multi(names, cookies, returns) end
 function Link:attach_ksyscall(name, cookie, returns) end
 function Link:attach_uprobe(path, offset, cookie, returns, pid, semaphore) end
-function Link:attach_uprobe_multi(path, offsets, cookies, returns, pid) end
+---@param semaphores integer[]? of each site the offset in the file of what counts who listens; 0: none
+function Link:attach_uprobe_multi(path, offsets, cookies, returns, pid, semaphores) end
 function Link:attach_usdt(path, provider, name, cookie, pid) end
 function Link:attach_tracepoint(category, name, cookie) end
 function Link:attach_raw_tracepoint(name, cookie) end
