@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "codec.h"
+#include "glob.h"
 #include "integer.h"
 #include "log.h"
 
@@ -45,6 +46,7 @@ static const luaL_Reg functions[] = {
 	{ "elf", l_elf_open },
 	{ "engine", l_engine },
 	{ "execute", l_execute },
+	{ "glob", l_glob },
 	{ "grace", l_grace },
 	{ "integer", l_integer },
 	{ "interrupt", l_interrupt },
@@ -79,6 +81,7 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	elf_register(L);
 	execute_register(L);
 	file_register(L);
+	glob_register(L);
 	interrupt_register(L);
 	layout_register(L);
 	link_register(L);

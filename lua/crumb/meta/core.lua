@@ -137,6 +137,14 @@ function Map:set_max_entries(count) end
 ---@return crumb.Map?, string?, integer?
 function Map:share(other) end
 
+---@class crumb.Glob: crumb.Handle
+local Glob = {}
+
+--- Whether the whole name matches; in the time of pattern times name at most.
+---@param name string
+---@return boolean
+function Glob:match(name) end
+
 ---@class crumb.Link: crumb.Handle
 ---@field cookie integer of the first site
 ---@field cookies integer[] by site
@@ -431,6 +439,11 @@ function core.engine() end
 ---@return string output
 ---@return string errors
 function core.execute(argv, input) end
+
+--- What tells whether a name matches: `*` any bytes, `?` one, `[a-z]` one of these, `[!a-z]` none of these.
+---@param pattern string
+---@return crumb.Glob
+function core.glob(pattern) end
 
 --- Waits until no program runs that had begun before: some 10 ms.
 ---@return true?, string?, integer?

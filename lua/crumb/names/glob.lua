@@ -1,7 +1,7 @@
---- glob: which names a pattern with `*`, `?` and `[...]` means.
---
--- Names come from files that nobody vouches for, so the time is bounded: a pattern is cut at its
--- stars into pieces of fixed length, and each piece is looked for once, from left to right.
+--- glob: which names a pattern with `*`, `?` and `[...]` means. C matches (csrc/glob.c); here are the parts that
+-- the engine's patterns are made of, which mean the same.
+
+local core <const> = require "crumb.core"
 
 local glob = {}
 
@@ -43,40 +43,12 @@ function glob.part(text, at)
 	return char == "?" and "." or escape(char), at + 1
 end
 
--- The Lua pattern and the length of a piece without stars.
-local function piece(text)
-	local out <const>, at = {}, 1
-	while at <= #text do out[#out + 1], at = glob.part(text, at) end
-	return { pattern = table.concat(out), length = #out }
-end
-
 --- Makes the test for a pattern.
 ---@param pattern string `*` any characters, `?` one, `[a-z]` one of these, `[!a-z]` none of these
 ---@return fun(name: string): boolean
 function glob.compile(pattern)
-	local pieces <const> = {}
-	for text in (pattern .. "*"):gmatch("([^*]*)%*") do
-		pieces[#pieces + 1] = piece(text)
-	end
-	local count <const> = #pieces
-	local first <const> = "^" .. pieces[1].pattern
-	if count == 1 then
-		local whole <const> = first .. "$"
-		return function(name) return name:find(whole) ~= nil end
-	end
-	local last <const> = pieces[count]
-	local final <const> = "^" .. last.pattern
-	return function(name)
-		if not name:find(first) then return false end
-		local at = pieces[1].length + 1
-		for i = 2, count - 1 do
-			local from <const> = name:find(pieces[i].pattern, at)
-			if not from then return false end
-			at = from + pieces[i].length
-		end
-		local tail <const> = #name - last.length + 1
-		return tail >= at and name:find(final, tail) ~= nil
-	end
+	local compiled <const> = core.glob(pattern)
+	return function(name) return compiled:match(name) end
 end
 
 return glob
