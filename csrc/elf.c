@@ -26,6 +26,7 @@ struct elf {
 	struct elf_file file;
 	struct elf_symbols symbols;
 	bool indexed;
+	struct elf_go go;
 };
 
 struct elf_handle {
@@ -98,6 +99,16 @@ static struct elf *l_check(lua_State *L)
 const struct elf_file *elf_check(lua_State *L, int arg)
 {
 	return &((struct elf_handle *)handle_check(L, arg, ELF))->elf->file;
+}
+
+const struct elf_go *elf_go(lua_State *L, int arg)
+{
+	struct elf *elf = ((struct elf_handle *)handle_check(L, arg, ELF))->elf;
+
+	if (!elf->go.asked)
+		elf->go.err = crumb_gopclntab_open(&elf->go.table, &elf->file, elf->go.reason);
+	elf->go.asked = true;
+	return &elf->go;
 }
 
 /* Reads the symbols at the first question about them; 0 or how many values were pushed. */
@@ -370,6 +381,7 @@ void elf_register(lua_State *L)
 	handle_class(L, ELF, methods);
 	luaL_getmetatable(L, ELF);
 	lua_getfield(L, -1, "methods");
+	luaL_setfuncs(L, elf_code_methods, 0);
 	luaL_setfuncs(L, elf_note_methods, 0);
 	lua_pop(L, 2);
 	if (luaL_newmetatable(L, CONTENT)) {

@@ -74,7 +74,7 @@ static int open_regular(struct elf_file *file, const char *path, char *reason)
 	return file->size ? 0 : refuse(reason, ENOEXEC, "the file is empty");
 }
 
-static int read_at(const struct elf_file *file, void *to, size_t length, uint64_t offset)
+int crumb_elf_read(const struct elf_file *file, void *to, size_t length, uint64_t offset)
 {
 	ssize_t got;
 
@@ -136,7 +136,7 @@ static int check_sections(const struct elf_file *file, const Elf64_Ehdr *header,
 	if (!within(header->e_shoff, sizeof(first), file->size))
 		count = UINT64_MAX / sizeof(first);
 	else if (!count) {
-		int err = read_at(file, &first, sizeof(first), header->e_shoff);
+		int err = crumb_elf_read(file, &first, sizeof(first), header->e_shoff);
 
 		if (err)
 			return err;
@@ -154,7 +154,7 @@ static int check_header(const struct elf_file *file, char *reason)
 {
 	Elf64_Ehdr header = { 0 };
 	size_t length = file->size < sizeof(header) ? file->size : sizeof(header);
-	int err = read_at(file, &header, length, 0);
+	int err = crumb_elf_read(file, &header, length, 0);
 
 	if (err)
 		return err;

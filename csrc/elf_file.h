@@ -46,6 +46,9 @@ void crumb_elf_close(struct elf_file *file);
  */
 int crumb_elf_leave(struct elf_file *file);
 
+/* Reads so many bytes at that offset, or none: 0 or an errno, ENOEXEC where the file ends before. */
+int crumb_elf_read(const struct elf_file *file, void *to, size_t length, uint64_t offset);
+
 /* The name of the one machine whose files are taken. */
 const char *crumb_elf_machine(void);
 

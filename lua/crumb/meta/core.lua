@@ -321,6 +321,20 @@ function Elf:names() end
 ---@return integer?
 function Elf:offset(address) end
 
+--- Bytes of the file that are executable.
+---@param offset integer
+---@param size integer 1 to 16 MiB
+---@return string?, string?, integer?
+function Elf:code(offset, size) end
+
+--- The Go function that a file offset lies in, by Go's own table.
+--- Shape: { name, offset, size, assembly, version = "1.2"|"1.16"|"1.18"|"1.20" }; the size goes up to the next function,
+--- the version is that of the table's form, `assembly` is known from 1.18 on
+--- Errors: ENOENT the file has no such table, or no function there; ENOEXEC the table is damaged
+---@param offset integer
+---@return table?, string?, integer?
+function Elf:go_function(offset) end
+
 --- Whether a file offset lies in an executable segment.
 ---@return boolean
 function Elf:executable(offset) end
