@@ -18,17 +18,6 @@
 
 #define CONTENT "crumb.ElfContent"
 
-/*
- * What was read of the file, in a userdata that the handle keeps: a close in the middle of a
- * method gives back the descriptor, and no memory.
- */
-struct elf {
-	struct elf_file file;
-	struct elf_symbols symbols;
-	bool indexed;
-	struct elf_go go;
-};
-
 struct elf_handle {
 	struct handle handle;
 	struct elf *elf;
@@ -90,8 +79,7 @@ int l_elf_open(lua_State *L)
 	return 1;
 }
 
-/* Its memory stays as long as the handle is on the stack, at 1. */
-static struct elf *l_check(lua_State *L)
+struct elf *elf_check_content(lua_State *L)
 {
 	return ((struct elf_handle *)handle_check(L, 1, ELF))->elf;
 }
@@ -111,8 +99,7 @@ const struct elf_go *elf_go(lua_State *L, int arg)
 	return &elf->go;
 }
 
-/* Reads the symbols at the first question about them; 0 or how many values were pushed. */
-static int l_index(lua_State *L, struct elf *elf)
+int elf_index(lua_State *L, struct elf *elf)
 {
 	char reason[ELF_REASON];
 	int err;
@@ -182,11 +169,11 @@ static void l_push_symbol(lua_State *L, const struct elf *elf, const struct elf_
 
 static int l_find(lua_State *L)
 {
-	struct elf *elf = l_check(L);
+	struct elf *elf = elf_check_content(L);
 	size_t length, count;
 	const char *name = luaL_checklstring(L, 2, &length);
 	uint32_t found[ELF_MATCHES_MAX];
-	int failed = l_index(L, elf);
+	int failed = elf_index(L, elf);
 
 	if (failed)
 		return failed;
@@ -214,8 +201,8 @@ void elf_append_once(lua_State *L, int list, int seen, lua_Integer *count)
 
 static int l_names(lua_State *L)
 {
-	struct elf *elf = l_check(L);
-	int failed = l_index(L, elf), list, seen;
+	struct elf *elf = elf_check_content(L);
+	int failed = elf_index(L, elf), list, seen;
 	lua_Integer count = 0;
 
 	if (failed)
@@ -238,7 +225,7 @@ static int l_names(lua_State *L)
 
 static int l_stripped(lua_State *L)
 {
-	struct elf *elf = l_check(L);
+	struct elf *elf = elf_check_content(L);
 	GElf_Shdr header;
 
 	lua_pushboolean(L, !crumb_elf_by_type(&elf->file, SHT_SYMTAB, &header));
@@ -247,7 +234,7 @@ static int l_stripped(lua_State *L)
 
 static int l_offset(lua_State *L)
 {
-	struct elf *elf = l_check(L);
+	struct elf *elf = elf_check_content(L);
 	uint64_t offset;
 
 	if (crumb_elf_offset(&elf->file, (uint64_t)luaL_checkinteger(L, 2), &offset))
@@ -259,7 +246,7 @@ static int l_offset(lua_State *L)
 
 static int l_executable(lua_State *L)
 {
-	struct elf *elf = l_check(L);
+	struct elf *elf = elf_check_content(L);
 
 	lua_pushboolean(L, crumb_elf_executable(&elf->file, (uint64_t)luaL_checkinteger(L, 2)));
 	return 1;
@@ -267,7 +254,7 @@ static int l_executable(lua_State *L)
 
 static int l_path(lua_State *L)
 {
-	struct elf *elf = l_check(L);
+	struct elf *elf = elf_check_content(L);
 
 	lua_pushfstring(L, "/proc/self/fd/%d", elf->file.fd);
 	return 1;
@@ -276,7 +263,7 @@ static int l_path(lua_State *L)
 /* elf:identity() -> a string that no other file has, nor this one when it was written to */
 static int l_identity(lua_State *L)
 {
-	const struct elf *elf = l_check(L);
+	const struct elf *elf = elf_check_content(L);
 	char text[128];
 	struct stat status;
 
@@ -291,7 +278,7 @@ static int l_identity(lua_State *L)
 
 static int l_machine(lua_State *L)
 {
-	l_check(L);
+	elf_check_content(L);
 	lua_pushstring(L, crumb_elf_machine());
 	return 1;
 }
@@ -299,7 +286,7 @@ static int l_machine(lua_State *L)
 static int l_is_go(lua_State *L)
 {
 	static const char *const marks[] = { ".go.buildinfo", ".note.go.buildid", ".gopclntab" };
-	struct elf *elf = l_check(L);
+	struct elf *elf = elf_check_content(L);
 	GElf_Shdr header;
 	bool go = false;
 
@@ -348,13 +335,13 @@ static int l_dynamic(lua_State *L, const struct elf *elf, Elf64_Sxword tag)
 
 static int l_needed(lua_State *L)
 {
-	return l_dynamic(L, l_check(L), DT_NEEDED);
+	return l_dynamic(L, elf_check_content(L), DT_NEEDED);
 }
 
 /* The name by which programs ask for this library, or nil alone. */
 static int l_soname(lua_State *L)
 {
-	int pushed = l_dynamic(L, l_check(L), DT_SONAME);
+	int pushed = l_dynamic(L, elf_check_content(L), DT_SONAME);
 
 	if (pushed == 1)
 		lua_rawgeti(L, -1, 1);
@@ -364,17 +351,12 @@ static int l_soname(lua_State *L)
 void elf_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "find", l_find },
-		{ "names", l_names },
-		{ "stripped", l_stripped },
-		{ "offset", l_offset },
-		{ "executable", l_executable },
-		{ "path", l_path },
-		{ "identity", l_identity },
-		{ "machine", l_machine },
-		{ "is_go", l_is_go },
-		{ "needed", l_needed },
-		{ "soname", l_soname },
+		{ "find", l_find },       { "functions", l_elf_functions },
+		{ "names", l_names },     { "stripped", l_stripped },
+		{ "offset", l_offset },   { "executable", l_executable },
+		{ "path", l_path },       { "identity", l_identity },
+		{ "machine", l_machine }, { "is_go", l_is_go },
+		{ "needed", l_needed },   { "soname", l_soname },
 		{ NULL, NULL },
 	};
 
@@ -384,6 +366,7 @@ void elf_register(lua_State *L)
 	luaL_setfuncs(L, elf_code_methods, 0);
 	luaL_setfuncs(L, elf_note_methods, 0);
 	lua_pop(L, 2);
+	elf_functions_register(L);
 	if (luaL_newmetatable(L, CONTENT)) {
 		lua_pushcfunction(L, l_content_gc);
 		lua_setfield(L, -2, "__gc");

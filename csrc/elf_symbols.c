@@ -321,3 +321,21 @@ size_t crumb_symbols_find(const struct elf_symbols *symbols, const char *name, s
 	}
 	return count;
 }
+
+static int rank_of(const struct elf_symbol *symbol)
+{
+	unsigned binding = ELF64_ST_BIND(symbol->info);
+
+	return binding == STB_GLOBAL ? 0 : binding == STB_WEAK ? 1 : 2;
+}
+
+int crumb_symbol_compare(const struct elf_symbol *a, const struct elf_symbol *b)
+{
+	int rank = rank_of(a) - rank_of(b);
+
+	if (rank)
+		return rank;
+	if (a->length != b->length)
+		return a->length - b->length;
+	return memcmp(a->name, b->name, a->length);
+}

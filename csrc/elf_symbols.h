@@ -54,4 +54,9 @@ void crumb_symbols_free(struct elf_symbols *symbols);
 size_t crumb_symbols_find(const struct elf_symbols *symbols, const char *name, size_t length,
 			  uint32_t *found);
 
+/*
+ * Which of two names of one place is the better: the exported one, then the shorter; qsort's way.
+ */
+int crumb_symbol_compare(const struct elf_symbol *a, const struct elf_symbol *b);
+
 #endif

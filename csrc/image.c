@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "image.h"
 
-#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,14 +40,6 @@ void crumb_image_free(struct image *image)
 	free(image);
 }
 
-/* Of several names of one place the exported one is taken, then the first in the file. */
-static int rank_of(const struct elf_symbol *symbol)
-{
-	unsigned binding = ELF64_ST_BIND(symbol->info);
-
-	return binding == STB_GLOBAL ? 0 : binding == STB_WEAK ? 1 : 2;
-}
-
 static int compare_cb(const void *left, const void *right, void *context)
 {
 	const struct elf_symbol *list = context;
@@ -56,9 +47,7 @@ static int compare_cb(const void *left, const void *right, void *context)
 
 	if (list[a].value != list[b].value)
 		return list[a].value < list[b].value ? -1 : 1;
-	if (rank_of(&list[a]) != rank_of(&list[b]))
-		return rank_of(&list[a]) < rank_of(&list[b]) ? -1 : 1;
-	return a < b ? -1 : a > b;
+	return crumb_symbol_compare(&list[a], &list[b]);
 }
 
 /* What cannot be read has no symbols. */

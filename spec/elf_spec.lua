@@ -79,6 +79,8 @@ local function ask_all(elf)
 		check(elf:find(name))
 	end
 	check(elf:find "elf_one")
+	check(elf:functions())
+	check(elf:functions "*a*")
 	check(elf:needed())
 	elf:soname()
 	check(elf:usdt())
@@ -333,7 +335,28 @@ describe("crumb.Elf", function()
 			assert.is_nil(count.elf_sum)
 		end)
 
-		it("a stripped file", function()
+		it("places of functions by pattern", function()
+		local elf <close> = assert(core.elf(fixture "elf_pie"))
+		local symbol = elf:find("elf_one")[1]
+		local places, skipped = elf:functions "elf_[!bcft]*"
+		assert.same({ {
+			symbol = "elf_one", names = { "elf_one", "elf_alias" }, offset = symbol.offset, address = symbol.value, size = symbol.size,
+		} }, places)
+		assert.same({}, skipped)
+		places, skipped = elf:functions "elf_fast"
+		assert.same({}, places)
+		assert.same({ { symbol = "elf_fast", reason = "it is an IFUNC" } }, skipped)
+		assert.same({ {}, {} }, { elf:functions "" })
+		local all, last = elf:functions(), -1
+		for _, place in ipairs(all) do
+			assert.is_true(place.offset > last)
+			last = place.offset
+		end
+		assert.is_true(#all > 12)
+		assert.error_matches(function() elf:functions({}) end, "string expected")
+	end)
+
+	it("a stripped file", function()
 			local elf <close> = assert(core.elf(fixture "elf_stripped"))
 			assert.is_true(elf:stripped())
 			assert.same({}, elf:find "elf_one")

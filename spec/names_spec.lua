@@ -139,13 +139,11 @@ describe("names.binary", function()
 			local elf <close> = assert(core.elf(path))
 			local symbol = elf:find("elf_two")[1]
 			assert.same({ {
-				symbol = "elf_two", names = { "elf_two" }, offset = symbol.offset, address = symbol.value,
-				size = symbol.size, delta = 0,
+				symbol = "elf_two", offset = symbol.offset, address = symbol.value, size = symbol.size,
 			} }, sites("uprobe:" .. path .. ":elf_two"))
 			local inside = sites("uprobe:" .. path .. ":elf_two+4")[1]
 			assert.equal(symbol.offset + 4, inside.offset)
 			assert.equal(symbol.value + 4, inside.address)
-			assert.equal(4, inside.delta)
 		end)
 	end
 
@@ -175,7 +173,7 @@ describe("names.binary", function()
 		for name, found in pairs { ["elf_*"] = false, ["elf_on?"] = false, elf_one = true, ["main.(*S).f"] = true } do
 			local places, why, errno = resolve("uprobe:" .. path .. ":" .. name, nil, true)
 			if found then
-				assert.same({ name }, places[1].names)
+				assert.equal(name, places[1].symbol)
 			else
 				assert.is_nil(places)
 				assert.truthy(why:find(("no symbol '%s'"):format(name), 1, true), why)
@@ -190,12 +188,11 @@ describe("names.binary", function()
 		for _, site in ipairs(found) do
 			assert.is_true(site.offset > last)
 			last = site.offset
-			table.sort(site.names)
-			names[#names + 1] = table.concat(site.names, "=")
+			names[#names + 1] = table.concat(site.names or { site.symbol }, "=")
 		end
 		table.sort(names)
 		assert.same({
-			"elf_alias=elf_one", "elf_bare", "elf_call_twin", "elf_fast_plain", "elf_twin", "elf_twin", "elf_two",
+			"elf_bare", "elf_call_twin", "elf_fast_plain", "elf_one=elf_alias", "elf_twin", "elf_twin", "elf_two",
 		}, names)
 		assert.same({ { symbol = "elf_fast", reason = "it is an IFUNC" } }, skipped)
 	end)
@@ -204,7 +201,7 @@ describe("names.binary", function()
 		local offset = sites("uprobe:" .. fixture "elf_pie" .. ":elf_one")[1].offset
 		for _, path in ipairs { "elf_pie", "elf_stripped" } do
 			for _, kind in ipairs { "uprobe", "uretprobe" } do
-				assert.same({ { names = {}, offset = offset, delta = 0 } },
+				assert.same({ { offset = offset } },
 					sites(("%s:%s:0x%x"):format(kind, fixture(path), offset)))
 			end
 		end
@@ -215,8 +212,10 @@ describe("names.binary", function()
 	it("refuses an offset past the function's end, or out of the segment", function()
 		local path = fixture "elf_pie"
 		fails("uprobe:" .. path .. ":main.(*S).f+3", "+0x3 lies past the end of 'main.(*S).f', which has 3 bytes", 22)
-		assert.equal(2, sites("uprobe:" .. path .. ":main.(*S).f+2")[1].delta)
-		assert.equal(1, sites("uprobe:" .. path .. ":elf_bare+1")[1].delta)
+		for name, inside in pairs { ["main.(*S).f"] = 2, elf_bare = 1 } do
+			local whole = sites("uprobe:" .. path .. ":" .. name)[1]
+			assert.equal(whole.offset + inside, sites(("uprobe:%s:%s+%d"):format(path, name, inside))[1].offset)
+		end
 		fails("uprobe:" .. path .. ":elf_bare+0x100000", "+0x100000 after 'elf_bare' lies in no executable segment", 22)
 		fails("uprobe:" .. path .. ":elf_*+1", "an offset goes with one name, not with a glob", 22)
 	end)

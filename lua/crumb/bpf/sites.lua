@@ -64,7 +64,7 @@ local function of_binary(found, target, given, opened)
 	if not places then return nil, skipped, errno end
 	for _, place in ipairs(places) do
 		add(found, {
-			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names[1] and place.names,
+			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names,
 			offset = place.offset, size = place.size, file = file.path, path = file.elf:path(), identity = file.identity,
 			key = ("%s:%d"):format(file.path, place.offset),
 		}, target)

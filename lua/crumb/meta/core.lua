@@ -317,6 +317,15 @@ function Elf:find(name) end
 ---@return string[]?, string?, integer?
 function Elf:names() end
 
+--- The places of the functions that a glob means, each once, by offset; nil: of all.
+--- Shape: a list of { symbol, names? = where it has several, offset, address, size }, and of { symbol, reason }
+--- Errors: nil, message, errno: E2BIG when more than 1,048,576 match
+---@param pattern string?
+---@return table[]?
+---@return table[]|string skipped what cannot be probed
+---@return integer? errno
+function Elf:functions(pattern) end
+
 --- Where in the file an address lies, if it is in an executable segment.
 ---@return integer?
 function Elf:offset(address) end

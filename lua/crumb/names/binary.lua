@@ -14,11 +14,10 @@ local LISTED <const> = 8
 
 ---@class crumb.BinarySite
 ---@field symbol string? its name; nil of a raw offset
----@field names string[] all the names that were asked for and lie here
+---@field names string[]? all the names that were asked for and lie here, where they are several
 ---@field offset integer in the file, which is what the kernel takes
 ---@field address integer? as the file has it (add the load address to get the process's)
 ---@field size integer? bytes in the function; 0 when the file does not say
----@field delta integer bytes after the symbol's start
 
 local function fail(target, err, format, ...)
 	return nil, target.text .. ": " .. format:format(...), err
@@ -128,12 +127,7 @@ end
 
 local function make_site(symbol, delta)
 	return {
-		symbol = symbol.name,
-		names = { symbol.name },
-		offset = symbol.offset + delta,
-		address = symbol.value + delta,
-		size = symbol.size,
-		delta = delta,
+		symbol = symbol.name, offset = symbol.offset + delta, address = symbol.value + delta, size = symbol.size,
 	}
 end
 
@@ -154,7 +148,7 @@ local function raw_sites(target, elf)
 	if not elf:executable(target.offset) then
 		return fail(target, EINVAL, "the offset 0x%x lies in no executable segment of the file", target.offset)
 	end
-	return { { names = {}, offset = target.offset, delta = 0 } }
+	return { { offset = target.offset } }
 end
 
 local function exact_sites(target, elf, all, name, version, default)
@@ -182,33 +176,15 @@ local function exact_sites(target, elf, all, name, version, default)
 end
 
 -- Every place of every name: a glob that means both `foo@V1` and `foo@@V2` means both.
-local function glob_sites(target, elf, names)
-	local test <const> = glob.compile(target.symbol)
-	local sites <const>, skipped <const>, seen <const> = {}, {}, {}
-	for _, name in ipairs(names) do
-		local symbols <const> = test(name) and by_offset(defined(elf:find(name))) or {}
-		for _, symbol in ipairs(symbols) do
-			local known <const> = symbol.offset and seen[symbol.offset]
-			if symbol.type == "ifunc" then
-				skipped[#skipped + 1] = { symbol = name, reason = "it is an IFUNC" }
-			elseif not symbol.offset then
-				skipped[#skipped + 1] = { symbol = name, reason = "it lies in no executable segment" }
-			elseif known then
-				known.names[#known.names + 1] = name
-			else
-				local site <const> = make_site(symbol, 0)
-				seen[site.offset] = site
-				sites[#sites + 1] = site
-			end
-		end
-	end
+local function glob_sites(target, elf)
+	local sites <const>, skipped <const>, err <const> = elf:functions(target.symbol)
+	if not sites then return fail(target, err, "%s", skipped) end
 	if #sites == 0 then
 		local first <const> = skipped[1]
 		local why <const> = first and (" that can be probed (%s: %s)"):format(first.symbol, first.reason) or ""
 		return fail(target, first and EOPNOTSUPP or ENOENT, "no function matches '%s'%s%s", target.symbol, why,
 			elf:stripped() and "; the file is stripped" or "")
 	end
-	table.sort(sites, function(a, b) return a.offset < b.offset end)
 	return sites, skipped
 end
 
@@ -222,7 +198,7 @@ local function function_sites(target, elf)
 	end
 	if #all == 0 and not target.exact and glob.is(target.symbol) then
 		if target.offset ~= 0 then return fail(target, EINVAL, "an offset goes with one name, not with a glob") end
-		return glob_sites(target, elf, elf:names())
+		return glob_sites(target, elf)
 	end
 	return exact_sites(target, elf, all, name, version, default)
 end
