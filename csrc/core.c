@@ -51,6 +51,7 @@ static const luaL_Reg functions[] = {
 	{ "integer", l_integer },
 	{ "interrupt", l_interrupt },
 	{ "interrupted", l_interrupted },
+	{ "kernel_names", l_kernel_names },
 	{ "layout", l_layout },
 	{ "map", l_map_create },
 	{ "methods", l_handle_methods },
@@ -83,6 +84,7 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	file_register(L);
 	glob_register(L);
 	interrupt_register(L);
+	kernel_names_register(L);
 	layout_register(L);
 	link_register(L);
 	map_register(L);

@@ -119,6 +119,7 @@ void btf_register(lua_State *L);
 void dwarf_register(lua_State *L);
 void symbols_register(lua_State *L);
 void window_register(lua_State *L);
+void kernel_names_register(lua_State *L);
 void layout_register(lua_State *L);
 void spawn_register(lua_State *L);
 
@@ -147,6 +148,7 @@ int l_symbolizer(lua_State *L);
 int l_engine(lua_State *L);
 int l_window_open(lua_State *L);
 int l_grace(lua_State *L);
+int l_kernel_names(lua_State *L);
 int l_layout(lua_State *L);
 int l_spawn(lua_State *L);
 

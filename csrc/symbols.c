@@ -1,5 +1,5 @@
 /*
- * symbols: class crumb.Symbolizer: addresses of the kernel and of processes -> names.
+ * symbols: class crumb.Symbolizer: addresses of processes -> names.
  *
  * What is found is copied out before Lua is called, since that may close the symbolizer.
  */
@@ -8,14 +8,12 @@
 #include <string.h>
 
 #include "core.h"
-#include "kallsyms.h"
 #include "process.h"
 
 #define CLASS "crumb.Symbolizer"
 
 struct symbolizer {
 	struct handle handle;
-	struct kallsyms kernel;
 	struct processes processes;
 };
 
@@ -23,7 +21,6 @@ static int release(struct handle *handle)
 {
 	struct symbolizer *symbolizer = (struct symbolizer *)handle;
 
-	crumb_kallsyms_free(&symbolizer->kernel);
 	crumb_processes_free(&symbolizer->processes);
 	return 0;
 }
@@ -43,28 +40,6 @@ static void push_text(lua_State *L, const char *text)
 		lua_pushstring(L, text);
 	else
 		lua_pushnil(L);
-}
-
-/* symbolizer:kernel(address) -> name, offset, module? | nil alone: not known */
-static int l_kernel(lua_State *L)
-{
-	struct symbolizer *symbolizer = handle_check(L, 1, CLASS);
-	uint64_t address = (uint64_t)luaL_checkinteger(L, 2), offset;
-	char name[KALLSYMS_NAME], module[KALLSYMS_NAME];
-	int err = crumb_kallsyms_find(&symbolizer->kernel, address, name, module, &offset);
-
-	if (err == -ENOENT) {
-		lua_pushnil(L);
-		return 1;
-	}
-	if (err == -EACCES)
-		return handle_fail(L, err, "read the addresses of /proc/kallsyms");
-	if (err)
-		return handle_fail(L, err, "read /proc/kallsyms");
-	lua_pushstring(L, name);
-	lua_pushinteger(L, (lua_Integer)offset);
-	push_text(L, module);
-	return 3;
 }
 
 /* The process at argument 2; NULL, and what to return. */
@@ -125,7 +100,6 @@ static int l_remember(lua_State *L)
 void symbols_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "kernel", l_kernel },
 		{ "remember", l_remember },
 		{ "user", l_user },
 		{ NULL, NULL },

@@ -125,7 +125,7 @@ describe("the names of a process", function()
 		symbolizer:user(victim.pid, (address_of(victim.pid, "hit_a")))
 		symbolizer:user(lab.pid(), 1)
 		assert.is_true(symbolizer:close())
-		assert.has_error(function() symbolizer:kernel(1) end)
+		assert.has_error(function() symbolizer:user(lab.pid(), 1) end)
 		victim:stop()
 		assert.are.equal(before, lab.descriptors())
 	end)
@@ -133,24 +133,24 @@ end)
 
 describe("the names of the kernel", function()
 	it("are those of kallsyms", function()
-		local symbolizer <close> = core.symbolizer()
+		local names <close> = core.kernel_names()
 		local address, name = table.unpack(kernel_symbols "^vfs_read$"[1])
-		assert.are.same({ name, 0 }, { symbolizer:kernel(address) })
-		assert.are.same({ name, 3 }, { symbolizer:kernel(address + 3) })
-		assert.are.same({ n = 1 }, table.pack(symbolizer:kernel(0)))
-		assert.are.same({ n = 1 }, table.pack(symbolizer:kernel(-1)))
+		assert.are.same({ name, 0 }, { names:at(address) })
+		assert.are.same({ name, 3 }, { names:at(address + 3) })
+		assert.are.same({ n = 1 }, table.pack(names:at(0)))
+		assert.are.same({ n = 1 }, table.pack(names:at(-1)))
 	end)
 
 	it("follow what comes and goes", function()
 		if lab.read "/proc/sys/net/core/bpf_jit_kallsyms" ~= "1\n" then pending "this kernel does not name BPF programs" end
-		local symbolizer <close> = core.symbolizer()
-		symbolizer:kernel(1)
+		local names <close> = core.kernel_names()
+		names:at(1)
 		local object <close> = lab.load "rings"
 		assert.is_true(object:loaded())
 		-- Other programs of that name may come and go meanwhile.
 		assert.is_true(lab.eventually(function()
 			for _, program in ipairs(kernel_symbols "^bpf_prog_.*_emit_plain$") do
-				local found, offset, module = symbolizer:kernel(program[1] + 4)
+				local found, offset, module = names:at(program[1] + 4)
 				if found == program[2] and offset == 4 and module == "bpf" then return true end
 			end
 		end))

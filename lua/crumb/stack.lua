@@ -5,6 +5,7 @@
 
 local core <const> = require "crumb.core"
 local draw <const> = require "crumb.show.draw"
+local kernel <const> = require "crumb.lazy" "crumb.names.kernel"
 
 local stack = {}
 
@@ -77,7 +78,7 @@ function stack.kernel(bytes)
 	local now <const> = core.now()
 	if now - kernel_since > KERNEL_FRESH then cache[0], kernel_since = nil, now end
 	return frames_of(bytes, kept(0), function(address)
-		local name <const>, offset <const>, module <const> = names():kernel(address)
+		local name <const>, offset <const>, module <const> = kernel.at(address)
 		if not name then return nil end -- its further values are a reason
 		return name, offset, module
 	end)

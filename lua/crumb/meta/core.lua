@@ -402,15 +402,62 @@ function Dwarf:prototype(offset) end
 function Dwarf:type(type) end
 
 --- Addresses -> names. Files are opened as the kernel has them mapped, in whatever container; no server is asked.
+--- The kernel's functions. They are read at the first question, and kept.
+---@class crumb.KernelNames: crumb.Handle
+local KernelNames = {}
+
+---@class crumb.KernelName
+---@field symbol string
+---@field address integer? nil: hidden from this user
+---@field size integer? bytes up to the next symbol
+---@field module string?
+---@field marked boolean? it is in the list of KernelNames:mark
+
+--- The function that holds an address. Of what lies beyond the kernel's own text the table is at most a second old.
+--- Errors: nil alone: nobody knows; nil, message, errno: EACCES addresses are hidden.
+---@param address integer
+---@return string? name
+---@return integer|string|nil offset
+---@return string|integer|nil module
+function KernelNames:at(address) end
+
+--- The functions of that very name.
+---@param name string
+---@return crumb.KernelName[]?, string?, integer?
+function KernelNames:find(name) end
+
+--- Reads the names where that has not been done.
+---@return true?, string?, integer?
+function KernelNames:load() end
+
+--- Marks the functions that a file lists, "NAME" or "NAME [MODULE]" a line, as ftrace does; once for each reading.
+---@param path string
+---@return true?, string?, integer? ENODATA: it is empty
+function KernelNames:mark(path) end
+
+--- The functions whose names a glob matches, by address; without a pattern all.
+---@param pattern string?
+---@return crumb.KernelName[]?, string?, integer?
+function KernelNames:match(pattern) end
+
+--- What core.nearest says of a name among all functions: " (nearest: a, b)", or "".
+---@param name string
+---@return string?, string?, integer?
+function KernelNames:near(name) end
+
+--- Reads the names where they have not been read, or more than a second ago.
+---@return boolean? read
+---@return string?, integer?
+function KernelNames:refresh() end
+
+--- The functions that begin at an address.
+--- Errors: EACCES addresses are hidden.
+---@param address integer
+---@return crumb.KernelName[]?, string?, integer?
+function KernelNames:starting(address) end
+
 ---@class crumb.Symbolizer: crumb.Handle
 local Symbolizer = {}
-
---- Of what lies beyond the kernel's own text the table is at most a second old.
----@param address integer
----@return string? name nil alone: not known
----@return integer offset
----@return string? module
-function Symbolizer:kernel(address) end
 
 --- Keeps what a process has mapped, so that it can be asked about when it has ended.
 --- Errors: ESRCH no such process, EACCES it has nothing mapped that may be read.
@@ -484,6 +531,11 @@ function core.interrupt() end
 function core.interrupted() end
 
 ---@class crumb.Layout
+
+--- The kernel's functions, of a file that is as /proc/kallsyms is.
+---@param path string? of /proc/kallsyms
+---@return crumb.KernelNames
+function core.kernel_names(path) end
 
 --- What the cells of one generation's records are: `convert` makes the value of what was read.
 ---@param cells { name: string, kind: "integer"|"string"|"bytes", convert: (fun(value: integer|string, pid: integer): any)? }[]

@@ -12,6 +12,13 @@ function glob.is(name)
 	return name:find("[*?%[]") ~= nil
 end
 
+--- The pattern that only this name matches.
+---@param name string
+---@return string
+function glob.escape(name)
+	return (name:gsub("[*?%[]", "[%0]"))
+end
+
 local function escape(text)
 	return (text:gsub("%W", "%%%0"))
 end
