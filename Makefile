@@ -6,6 +6,7 @@
 #   make test       every spec, here and in virtual machines      (SPEC=file ... for some)
 #   make test-vm    the specs in one virtual machine              (KERNEL=6.1|6.12|newest SPEC=...)
 #   make check      formats, linters, docs coverage, unit specs: no root
+#   make fuzz       hostile files for the readers: a minute (FUZZ_SECONDS=5 FUZZ='elf_symbols ...')
 #   make bench      ratios against plain C
 #   make install    DESTDIR, PREFIX;   make clean
 
@@ -97,6 +98,7 @@ build/examples/%.bpf.o: examples/%.bpf.c $(wildcard bpf/*.h)
 
 include spec/fixtures/fixtures.mk
 include bench/bench.mk
+include spec/fuzz/fuzz.mk
 
 deps:
 	scripts/deps

@@ -162,7 +162,10 @@ static int find_table(struct gopclntab *table, const struct elf_file *file, uint
 	return table->version ? 0 : refuse(reason, ENOEXEC, "its Go table has an unknown form");
 }
 
-/* What the dynamic linker will write at an address; 0: nothing. */
+/*
+ * What the dynamic linker will write at an address; 0: nothing.  Sections that overlap could make a
+ * small file cost all memory, since each is read.
+ */
 static uint64_t relocated(const struct elf_file *file, uint64_t address)
 {
 	char reason[ELF_REASON];
@@ -170,11 +173,13 @@ static uint64_t relocated(const struct elf_file *file, uint64_t address)
 	struct elf_bytes bytes;
 	GElf_Shdr header;
 	Elf64_Rela entry;
+	uint64_t budget = file->size;
 
 	while ((section = elf_nextscn(file->elf, section))) {
 		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_RELA ||
-		    crumb_elf_bytes(file, section, &bytes, reason))
+		    header.sh_size > budget || crumb_elf_bytes(file, section, &bytes, reason))
 			continue;
+		budget -= header.sh_size;
 		for (uint64_t at = 0; get(&bytes, at, &entry, sizeof(entry)); at += sizeof(entry))
 			if (entry.r_offset == address && ELF64_R_TYPE(entry.r_info) == RELATIVE)
 				return (uint64_t)entry.r_addend;
@@ -238,22 +243,26 @@ static bool read_function(const struct gopclntab *table, uint32_t index,
 	return function->name;
 }
 
-/* Overlapping names could make a small file cost hours; a true one shares few of its bytes. */
+/*
+ * The first and the last function lie in code, and so do those between.  Overlapping names could
+ * make a small file cost hours; a true one shares few of its bytes.
+ */
 static int check(const struct gopclntab *table, const struct elf_file *file, char *reason)
 {
 	uint64_t budget = 8 * table->bytes.size, offset, last = 0;
 	struct go_function function;
+	bool inside = true;
 
-	for (uint32_t i = 0; i < table->count; i++) {
+	for (uint32_t i = 0; i < table->count && inside; i++) {
 		if (!read_function(table, i, &function) || function.length > budget)
 			return refuse(reason, ENOEXEC, "its Go table is damaged at function %u", i);
 		budget -= function.length;
-		if (i == 0 && !crumb_elf_offset(file, function.address, &offset))
-			break;
+		if (i == 0)
+			inside = crumb_elf_offset(file, function.address, &offset);
 		if (function.size)
 			last = function.address + function.size - 1;
 	}
-	return crumb_elf_offset(file, last, &offset)
+	return inside && crumb_elf_offset(file, last, &offset)
 		       ? 0
 		       : refuse(reason, ENOEXEC, "its Go table lies outside of its code");
 }

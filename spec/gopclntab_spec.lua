@@ -228,6 +228,36 @@ describe("A hostile table", function()
 			refused(patch(bytes, at + 24, ("<I8"):pack(1))))
 	end)
 
+	it("is refused where its first function lies outside, even if there is code at address 0", function()
+		local bytes = fixture "go_stripped"
+		local code, text = section(bytes, ".text")
+		bytes = patch(bytes, section(bytes, ".gopclntab"), table_of("1.16", text))
+		local at = ("<I8"):unpack(bytes, 33)
+		while ("<I4I4"):unpack(bytes, at + 1) ~= 1 or ("<I4"):unpack(bytes, at + 5) & 1 == 0 do at = at + 56 end
+		local outside = { "read Go's functions: its Go table lies outside of its code", ENOEXEC }
+		assert.same(outside, refused(patch(bytes, at + 16, ("<I8"):pack(0))))
+		assert.equal("a 0 16 1.16", names_of(bytes, code)[1])
+	end)
+
+	it("takes no more memory where sections of relocations overlap", function()
+		local bytes = fixture "go_stripped"
+		bytes = patch(bytes, section(bytes, ".gopclntab"), table_of("1.20", 0, true))
+		local headers, count = ("<I8"):unpack(bytes, 41), ("<I2"):unpack(bytes, 61)
+		local all = ("<I4I4I8I8I8I8I4I4I8I8"):pack(0, 4, 0, 0, 0, #bytes, 0, 0, 8, 24)
+		local table_at = #bytes
+		bytes = bytes .. bytes:sub(headers + 1, headers + 64 * count) .. all:rep(400)
+		bytes = patch(patch(bytes, 40, ("<I8"):pack(table_at)), 60, ("<I2"):pack(count + 400))
+		local function pages()
+			local file <close> = assert(io.open "/proc/self/statm")
+			return select(2, file:read("n", "n"))
+		end
+		local before = pages()
+		local elf <close> = assert(opened(bytes))
+		assert.same({ "read Go's functions: its Go table does not tell where the code begins", ENOEXEC },
+			{ asked(elf, (section(bytes, ".text"))) })
+		assert.is_true((pages() - before) * 4096 < 16 * #bytes)
+	end)
+
 	it("whose names overlap beyond reason is refused in time", function()
 		local bytes = fixture "go_stripped"
 		local at, _, size = section(bytes, ".gopclntab")

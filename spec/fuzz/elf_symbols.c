@@ -1,0 +1,40 @@
+/* The symbols of an ELF file, with their versions. */
+#include "../../csrc/elf_symbols.h"
+
+#include "fuzz.h"
+
+static void look_up(const struct elf_file *file, const struct elf_symbols *symbols)
+{
+	static uint32_t found[ELF_MATCHES_MAX];
+
+	for (uint32_t i = 0; i < symbols->count; i++) {
+		const struct elf_symbol *symbol = &symbols->list[i];
+		uint64_t place;
+
+		fuzz_read(symbol->name, symbol->length);
+		if (symbol->version)
+			fuzz_read(symbol->version, 1);
+		if (symbol->library)
+			fuzz_read(symbol->library, 1);
+		if (i < 64)
+			crumb_symbols_find(symbols, symbol->name, symbol->length, found);
+		if (crumb_elf_offset(file, symbol->value, &place))
+			crumb_elf_address(file, place, &place);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char reason[ELF_REASON];
+	struct elf_symbols symbols;
+	struct elf_file file;
+
+	if (crumb_elf_open(&file, fuzz_file(data, size), reason))
+		return 0;
+	if (!crumb_symbols_load(&symbols, &file, reason)) {
+		look_up(&file, &symbols);
+		crumb_symbols_free(&symbols);
+	}
+	crumb_elf_close(&file);
+	return 0;
+}
