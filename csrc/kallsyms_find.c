@@ -173,9 +173,11 @@ static uint64_t size_of(const struct kallsyms *symbols, const struct kallsym *sy
 {
 	const struct kallsym *next = symbol + 1, *end = symbols->list + symbols->count;
 
+	if (!symbol->address)
+		return 0;
 	while (next < end && next->address == symbol->address)
 		next++;
-	if (!symbol->address || next == end || next->address - symbol->address > FUNCTION_MAX)
+	if (next == end || next->address - symbol->address > FUNCTION_MAX)
 		return 0;
 	return next->address - symbol->address;
 }

@@ -105,6 +105,15 @@ describe("the kernel's names", function()
 		assert.equal(EACCES, select(3, names:starting(1)))
 	end)
 
+	it("without addresses take no longer", function()
+		local lines <const> = {}
+		for i = 1, 400000 do lines[i] = ("0000000000000000 t f%d\n"):format(i) end
+		local names <close> = core.kernel_names(spill(table.concat(lines)))
+		local began <const> = core.now()
+		assert.equal(400000, #names:match "f*")
+		assert.is_true(core.now() - began < 5000000000)
+	end)
+
 	it("are marked by a list, in the module it says", function()
 		local names <close> = core.kernel_names(spill(table.concat({
 			"ffffffff81000000 T both", "ffffffff81000100 T plain", "ffffffffc0000000 t both\t[mod]", "ffffffffc0000010 t held\t[mod]",

@@ -147,6 +147,11 @@ end
 gopclntab()
 ld_cache()
 texts("glob", { "\4a*b?axxb1", "\10[a-c]*[!x]cxxxy", "\5*ab*caaabbc", "\3[]]]", "\6a*[*b[a[b" })
+texts("kallsyms", {
+	"ffffffff81000000 T _stext\nffffffff81000010 t f\nffffffff81000010 W g\nffffffff81000020 D d\nffffffff82000000 T _etext\n",
+	"ffffffffc0000000 t f\t[m]\nffffffffc0000010 t g\t[m]\nffffffffc0000000 t f\t[n]\nf [m]\ng\n",
+	"0000000000000000 T a\n0000000000000000 t b\t[m]",
+})
 texts("text", { "a\27[31mb\r\n\\x41", "\xc2\x9b\xe2\x80\xae\xf0\x9f\x98\x80\xff", '"\\' })
 texts("usdt_arguments", {
 	"-4@%edi 8@-8(%rbp) 4@$7", "8f@%xmm0 -1@%al 2@16(%rax,%rbx,8)", "8@global(%rip) 4@%r10d", "-8@x0 4@[sp, 12] 8@[x1, x2] 4@5",

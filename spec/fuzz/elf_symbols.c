@@ -1,5 +1,7 @@
-/* The symbols of an ELF file, with their versions. */
+/* The symbols of an ELF file, with their versions, and the places of those that a pattern means. */
 #include "../../csrc/elf_symbols.h"
+
+#include "../../csrc/elf_match.h"
 
 #include "fuzz.h"
 
@@ -23,6 +25,16 @@ static void look_up(const struct elf_file *file, const struct elf_symbols *symbo
 	}
 }
 
+static void match(const struct elf_file *file, const struct elf_symbols *symbols)
+{
+	struct elf_matches matches = { 0 };
+
+	crumb_elf_match(&matches, symbols, file, NULL);
+	for (size_t i = 0; i < matches.count; i++)
+		fuzz_read(matches.list[i].symbol->name, matches.list[i].symbol->length);
+	crumb_elf_matches_free(&matches);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char reason[ELF_REASON];
@@ -33,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!crumb_symbols_load(&symbols, &file, reason)) {
 		look_up(&file, &symbols);
+		match(&file, &symbols);
 		crumb_symbols_free(&symbols);
 	}
 	crumb_elf_close(&file);
