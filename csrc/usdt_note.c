@@ -106,12 +106,13 @@ static bool data_offset(const struct elf_file *file, uint64_t address, uint64_t 
 }
 
 bool crumb_usdt_locate(const struct usdt_notes *notes, const struct elf_file *file,
-		       const struct usdt_note *note, uint64_t *offset, uint64_t *semaphore)
+		       const struct usdt_note *note, struct usdt_place *place)
 {
 	uint64_t moved = notes->base ? notes->base - note->base : 0;
 
-	*semaphore = 0;
-	if (!crumb_elf_offset(file, note->location + moved, offset))
+	place->address = note->location + moved;
+	place->semaphore = 0;
+	if (!crumb_elf_offset(file, place->address, &place->offset))
 		return false;
-	return !note->semaphore || data_offset(file, note->semaphore + moved, semaphore);
+	return !note->semaphore || data_offset(file, note->semaphore + moved, &place->semaphore);
 }

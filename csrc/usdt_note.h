@@ -29,11 +29,13 @@ int crumb_usdt_open(struct usdt_notes *notes, const struct elf_file *file, char 
 /* The next probe; false at the end. */
 bool crumb_usdt_next(struct usdt_notes *notes, struct usdt_note *note);
 
-/*
- * Where in the file the probe's instruction and semaphore lie (0: none); false when the note is
- * wrong.
- */
+/* Where a probe lies: its instruction in the file and by the file's addresses, its semaphore (0: none). */
+struct usdt_place {
+	uint64_t offset, address, semaphore;
+};
+
+/* False when the note is wrong. */
 bool crumb_usdt_locate(const struct usdt_notes *notes, const struct elf_file *file,
-		       const struct usdt_note *note, uint64_t *offset, uint64_t *semaphore);
+		       const struct usdt_note *note, struct usdt_place *place);
 
 #endif

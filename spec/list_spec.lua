@@ -20,10 +20,27 @@ describe("crumb.list", function()
 	end)
 
 	it("lists each place of a USDT probe, system calls and tracepoints", function()
-		assert.equal(3, #all "usdt:build/fixtures/victim:crumb:guarded")
+		local places <const> = all "usdt:build/fixtures/victim:crumb:guarded"
+		assert.equal(3, #places)
+		for _, place in ipairs(places) do
+			local one <const> = place.arguments[1]
+			assert.same({ "arg0", 4, true, nil }, { one.name, one.size, one.signed, one.reason })
+			assert.matches("^%-4@", one.words)
+		end
 		assert.equal("getsid", all "syscall:getsid"[1].name)
 		local rows <const> = all "tracepoint:sched:sched_switc*"
 		assert.equal("sched:sched_switch", rows[1].name)
+	end)
+
+	it("lists the USDT probes that globs mean, with what their arguments are", function()
+		local names <const> = {}
+		for _, place in ipairs(all "usdt:build/fixtures/victim:cr*:*") do names[#names + 1] = place.name end
+		table.sort(names)
+		assert.same({ "crumb:guarded", "crumb:guarded", "crumb:guarded", "crumb:indexed", "crumb:once" }, names)
+		local unknown <const> = all "usdt:build/fixtures/usdt_victim:form?:unknown"
+		if not unknown[1] then pending "the victim's notes are of another machine" end
+		assert.same({ name = "arg0", words = "8f@%xmm0", reason = "it is a floating-point number" }, unknown[1].arguments[1])
+		assert.same({ name = "arg10", words = "4@%r9d", size = 4, signed = false }, unknown[1].arguments[11])
 	end)
 
 	it("says why something cannot be probed", function()

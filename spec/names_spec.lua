@@ -7,6 +7,7 @@ local kernel = require "crumb.names.kernel"
 local library = require "crumb.names.library"
 local target = require "crumb.target"
 local tracepoint = require "crumb.names.tracepoint"
+local usdt = require "crumb.names.usdt"
 
 local FIXTURES = "build/fixtures/"
 local folder
@@ -107,14 +108,14 @@ describe("names.binary", function()
 	before_each(function() before = descriptors() end)
 	after_each(function() assert.equal(before, descriptors()) end)
 
-	-- The sites as text says them (for usdt: true), what a glob skipped, and the file's path.
+	-- The sites (or probes) as text says them, what a glob skipped, and the file's path.
 	local function resolve(text, options, exact)
 		local parsed <const> = target.parse(text)
 		parsed.exact = exact
 		local elf <close>, path <const>, failed <const> = binary.open(parsed, options)
 		if not elf then return nil, path, failed end
-		local sites <const>, skipped <const>, errno <const> =
-			binary[parsed.kind == "usdt" and "has_usdt" or "sites"](parsed, elf)
+		local resolver <const> = parsed.kind == "usdt" and usdt.probes or binary.sites
+		local sites <const>, skipped <const>, errno <const> = resolver(parsed, elf)
 		if not sites then return nil, skipped, errno end
 		return sites, skipped, path
 	end
@@ -298,7 +299,7 @@ describe("names.binary", function()
 
 	it("checks that a USDT probe exists", function()
 		local path = fixture "elf_pie"
-		assert.is_true(sites("usdt:" .. path .. ":elf_provider:second"))
+		assert.equal("second", sites("usdt:" .. path .. ":elf_provider:second")[1].name)
 		fails("usdt:" .. path .. ":elf_provider:secund",
 			"no USDT probe 'elf_provider:secund' (nearest: elf_provider:second", 2)
 		fails("usdt:" .. path .. ":x:y",

@@ -155,9 +155,9 @@ describe("the places of a USDT probe", function()
 end)
 
 describe("the words of a USDT argument", function()
-	local function loads(text, machine)
+	local function loads(text, machine, place)
 		local list = {}
-		for i, one in ipairs(usdt.parse(text, machine)) do
+		for i, one in ipairs(usdt.parse(text, machine, place)) do
 			list[i] = one.type.kind == "unknown" and one.type.why or one.load
 		end
 		return list
@@ -192,33 +192,86 @@ describe("the words of a USDT argument", function()
 
 	it("that cannot be followed are unknown, with the reason", function()
 		assert.are.same({
-			"it lies at 'counter(%rip)': its address is relative to a symbol",
+			"it lies at 'counter(%rip)': the file does not tell where 'counter' is",
 			"it lies at '8(%rax,%ebx,4)'", "it lies at '8(%rax,%rbx,3)'",
 			"it is a floating-point number",
 			"it lies at '%xmm0': BPF does not see floating-point registers",
-			"it has 16 bytes", "it lies at '%nope'", "it lies at '$main'",
+			"it has 16 bytes", "it lies at '%nope'", "it lies at '$main': it is a variable's address",
 		}, loads("8@counter(%rip) 4@8(%rax,%ebx,4) 4@8(%rax,%rbx,3) 8f@%xmm0 8@%xmm0 16@%rax 8@%nope 8@$main", "x86_64"))
 		assert.are.same({ "it lies at 'a0'" }, loads("8@a0", "riscv64"))
 	end)
 
+	it("are relative to a variable where the file tells where that is", function()
+		local place = { address = 0x1000, symbols = { counter = 0x4010, twice = false, nowhere = true } }
+		local function loads_at(text, machine)
+			return loads(text, machine, place)
+		end
+		local scaled = memory(128, 0x3010, 4, false)
+		scaled.index, scaled.scale = { context = 80, width = 8, signed = false }, 4
+		local based = memory(128, 0x3018, 4, false)
+		based.index, based.scale = { context = 40, width = 8, signed = false }, 1
+		assert.are.same({
+			memory(128, 0x3010, 4, true), memory(128, 0x3014, 4, true), memory(128, 0x300c, 1, false),
+			memory(128, 0x3010, 8, false),
+			scaled, based,
+			"it lies at 'twice(%rip)': several variables of the file are called 'twice'",
+			"it lies at 'nowhere(%rip)': the file does not tell where 'nowhere' is",
+			"it lies at 'counter@GOTPCREL(%rip)': its address is in a table of the linker's",
+			"it lies at 'counter(%rax,%rbx)': its address is computed from a variable's and two registers",
+			"it lies at '%fs:counter': it is relative to a segment, whose address BPF does not see",
+			"it lies at '8(%rip)'",
+		}, loads_at("-4@counter(%rip) -4@4+counter(%rip) 1@counter-4(%rip) 8@counter 4@counter(,%rax,4) 4@counter+8(%rbx)"
+			.. " 8@twice(%rip) 8@nowhere(%rip) 8@counter@GOTPCREL(%rip) 8@counter(%rax,%rbx) 8@%fs:counter 8@8(%rip)", "x86_64"))
+		assert.are.same({
+			memory(8, 0x18, 4, true), "it lies at '[x1, #:lo12:nowhere]': the file does not tell where 'nowhere' is",
+		},
+			loads_at("-4@[x1, #:lo12:counter+8] 8@[x1, #:lo12:nowhere]", "aarch64"))
+	end)
+
+	it("are numbers as the argument's type holds them", function()
+		local numbers = {}
+		for i, load in ipairs(loads("1@$-1 -1@$255 2@$65537 8@$18446744073709551615 -8@$-9223372036854775808 $12 8@$0xffffffffffffffff",
+			"x86_64")) do numbers[i] = load.constant end
+		assert.are.same({ 255, -1, 1, -1, math.mininteger, 12, -1 }, numbers)
+		assert.are.same({
+			"it lies at '$18446744073709551616': it is a variable's address",
+			"it lies at '$0x1ffffffffffffffff': it is a variable's address",
+		}, loads("8@$18446744073709551616 8@$0x1ffffffffffffffff", "x86_64"))
+	end)
+
 	it("are read on arm64", function()
+		local function indexed(register, width, signed, scale)
+			local load = memory(0, 0, 8, false)
+			load.index, load.scale = { context = register, width = width, signed = signed }, scale
+			return load
+		end
 		assert.are.same({
 			{ context = 0, width = 8, signed = false }, memory(248, 12, 4, false), memory(232, -4, 4, true),
 			{ constant = 5 }, { constant = -3 }, memory(8, 0, 8, false), { context = 24, width = 4, signed = true },
-		}, loads("8@x0 4@[sp, 12] -4@[x29,-4] 4@5 -4@-3 8@[x1] -4@w3", "aarch64"))
+			{ constant = 0 }, memory(248, -8, 8, false), memory(152, 16, 8, false),
+		}, loads("8@x0 4@[sp, 12] -4@[x29,-4] 4@5 -4@-3 8@[x1] -4@w3 4@wzr 8@[sp, #-8] 8@[x19,#16]", "aarch64"))
 		assert.are.same({
-			"it lies at '[x1, x2]': its address is computed from two registers",
-			"it lies at 'd0': BPF does not see floating-point registers",
-		}, loads("8@[x1, x2] 8@d0", "aarch64"))
+			indexed(8, 8, false, 1), indexed(160, 8, false, 1), indexed(8, 8, false, 8), indexed(8, 4, true, 8),
+			indexed(8, 4, false, 1), indexed(8, 8, false, 4),
+		}, loads("8@[x0, x1] 8@[x0,x20] 8@[x0, x1, lsl 3] 8@[x0, w1, sxtw 3] 8@[x0, w1, uxtw] 8@[x0, x1, lsl #2]", "aarch64"))
+		assert.are.same({
+			"it lies at 'd0': BPF does not see floating-point registers", "it is a floating-point number",
+			"it lies at '[w0]'", "it lies at '[x0, w1]'", "it lies at '[x0, x1, sxtw 3]'", "it lies at '[x0, x1, lsl 9]'",
+			"it lies at 'x31'", "it lies at '[x0'",
+		}, loads("8@d0 8f@d1 8@[w0] 8@[x0, w1] 8@[x0, x1, sxtw 3] 8@[x0, x1, lsl 9] 8@x31 8@[x0", "aarch64"))
 	end)
 
-	it("end where they are no words of an argument", function()
+	it("that are no words of an argument take a number all the same", function()
 		assert.are.same({}, loads("", "x86_64"))
-		assert.are.same({}, loads("nonsense", "x86_64"))
-		assert.are.same({}, loads("9999999999@%rax", "x86_64"))
-		assert.are.same({ { context = 80, width = 8, signed = false } }, loads("8@%rax ???", "x86_64"))
+		assert.are.same({}, loads("  ", "x86_64"))
+		local register = { context = 80, width = 8, signed = false }
+		assert.are.same({
+			"it lies at 'nonsense': the file does not tell where 'nonsense' is", register, "it has 9999999999 bytes",
+			"it lies at '?\\x1b[31m'", "it lies at '\"a b\"(%rip)'", register,
+		}, loads("nonsense 8@%rax 9999999999@%rax 4@?\27[31m 8@\"a b\"(%rip) %rax", "x86_64"))
 		assert.are.equal(12, #loads(("8@%rax "):rep(40), "x86_64"))
 		assert.are.same({}, loads(("8@%rax "):rep(4000), "x86_64"))
+		assert.is_true(#loads(("("):rep(4096), "x86_64")[1] < 300)
 	end)
 
 	it("are names from arg0 on", function()

@@ -2,7 +2,10 @@
 
 local choice <const> = require "crumb.bpf.choice"
 local opening <const> = require "crumb.trace.opening"
+local lazy <const> = require "crumb.lazy"
 local options <const> = require "crumb.options"
+
+local usdt <const> = lazy "crumb.arguments.usdt"
 
 local list = {}
 
@@ -18,17 +21,30 @@ local function found(text, given)
 	return { skipped = { { symbol = text, reason = message } } }
 end
 
+-- Of a USDT place: what its note says of each argument, and why one cannot be read.
+local function arguments_of(site)
+	local rows <const> = {}
+	for i, one in ipairs(usdt.of(site).args) do
+		rows[i] = {
+			name = one.name, words = one.words, size = one.type.size, signed = one.type.signed, reason = one.type.why,
+		}
+	end
+	return rows
+end
+
 local function row_of(site, probeable)
 	return {
 		name = site.symbol, names = site.names, offset = site.offset, address = site.address, size = site.size,
 		file = site.file, probeable = probeable, reason = not probeable and site.reason or nil,
+		arguments = site.arguments and arguments_of(site) or nil,
 	}
 end
 
 --- Iterates over what a target stands for.
 ---
 --- `for site in assert(crumb.list "uprobe:libc:str*") do print(site.name, site.probeable, site.reason) end`.
---- Shape: { name, names = its aliases, offset, address, size, file, probeable = BOOLEAN, reason = why it cannot be probed }
+--- Shape: { name, names = its aliases, offset, address, size, file, probeable = BOOLEAN, reason = why it cannot be probed,
+--- arguments = of USDT: { { name = "arg0", words = "-4@%edi", size =, signed =, reason = why it cannot be read }, … } }
 --- Errors: nil, message, errno when there is no such thing; raises for wrong words.
 ---@param text string a target
 ---@param given { pid: integer? }? the process whose libraries and `exe` are meant

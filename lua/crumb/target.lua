@@ -14,7 +14,7 @@ local target = {}
 ---@field symbol string? of functions: a name, a glob, or `name@VERSION`; nil when a number stands there
 ---@field offset integer? bytes after the symbol; of a uprobe without symbol, the offset in the file
 ---@field address integer? kprobe and kretprobe without symbol: the kernel address
----@field provider string? of usdt
+---@field provider string? of usdt: a name or a glob, as is its `name`
 ---@field name string? of usdt, tracepoint, syscall, rawtracepoint and tp_btf
 ---@field category string? of tracepoint
 ---@field frequency integer? of profile: samples a second on each CPU

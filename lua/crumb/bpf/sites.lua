@@ -6,6 +6,7 @@ local lazy <const> = require "crumb.lazy"
 local binary <const> = lazy "crumb.names.binary"
 local kernel <const> = lazy "crumb.names.kernel"
 local tracepoint <const> = lazy "crumb.names.tracepoint"
+local usdt <const> = lazy "crumb.names.usdt"
 
 local sites = {}
 
@@ -23,6 +24,7 @@ local sites = {}
 ---@field places crumb.Site[]? of usdt: where it lies, with offset, semaphore (or nil) and arguments
 ---@field semaphore integer? of a usdt's place: the offset in the file of what counts who listens
 ---@field arguments string? of a usdt's place: the note's words for where its arguments are
+---@field symbols table<string, integer|boolean>? of a usdt's place: where the variables lie that these words name
 ---@field returns boolean
 ---@field reason string? why it was skipped
 
@@ -77,18 +79,22 @@ end
 local function of_usdt(found, target, given, opened)
 	local file <const>, refused <const>, number <const> = open(opened, target, given)
 	if not file then return nil, refused, number end
-	local places <const>, message <const>, errno <const> = binary.usdt_places(target, file.elf)
-	if not places then return nil, message, errno end
-	local site <const> = {
-		symbol = target.provider .. ":" .. target.name, path = file.elf:path(), file = file.path, identity = file.identity,
-		provider = target.provider, name = target.name, key = target.text,
-	}
-	add(found, site, target)
-	for _, place in ipairs(places) do
-		for name, value in pairs(site) do place[name] = value end
-		place.key = ("%s:%d"):format(file.path, place.offset)
+	local probes <const>, skipped <const>, errno <const> = usdt.probes(target, file.elf)
+	if not probes then return nil, skipped, errno end
+	for _, probe in ipairs(probes) do
+		local symbol <const> = probe.provider .. ":" .. probe.name
+		local site <const> = {
+			symbol = symbol, path = file.elf:path(), file = file.path, identity = file.identity,
+			provider = probe.provider, name = probe.name, key = ("%s:%s"):format(file.path, symbol),
+		}
+		add(found, site, target)
+		for _, place in ipairs(probe.places) do
+			for name, value in pairs(site) do place[name] = value end
+			place.key = ("%s:%d"):format(file.path, place.offset)
+		end
+		site.places = probe.places
 	end
-	site.places = places
+	skip(found, skipped)
 	return true
 end
 

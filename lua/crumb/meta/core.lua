@@ -374,14 +374,21 @@ function Elf:needed() end
 ---@return string[]?, string?, integer?
 function Elf:usdt() end
 
---- The places of one probe, in the file's order.
---- Shape: { { offset, semaphore?, arguments = "-4@%edi 8@-8(%rbp)" }, ... }; offsets in the file
----@param provider string
----@param name string
+--- The places of one probe, or of all, in the file's order.
+--- Shape: { { offset, address, semaphore?, provider, name, arguments = "-4@%edi 8@-8(%rbp)" }, ... }; offsets in the file,
+--- the address as the file has it
+---@param provider string? nil: any
+---@param name string? nil: any
 ---@return table[]?
 ---@return integer wrong notes that tell of places outside of the file's code and data
 ---@return integer? errno
 function Elf:usdt_probes(provider, name) end
+
+--- Where the variables of these names lie, by the file's own addresses.
+--- Shape: { name = address, or false when several are called so, or true when none is }
+---@param names string[]
+---@return table<string, integer|boolean>?, string?, integer?
+function Elf:variables(names) end
 
 --- The debug information of an ELF file; its types as crumb.Btf tells of its own.
 ---@class crumb.Dwarf: crumb.Handle

@@ -1,4 +1,4 @@
---- binary: which places in an ELF file a uprobe, uretprobe or usdt target means.
+--- binary: which places in an ELF file a uprobe or uretprobe target means.
 --
 -- crumb finds them itself, from the open file that the kernel is then handed; libbpf would trust
 -- the file, look names up in PATH, and open it a second time.
@@ -201,49 +201,6 @@ local function function_sites(target, elf)
 		return glob_sites(target, elf)
 	end
 	return exact_sites(target, elf, all, name, version, default)
-end
-
---- Whether a file has the probe that a usdt target names; libbpf finds its places itself.
----@param target crumb.Target
----@param elf userdata crumb.Elf
----@return true?
----@return string? message
----@return integer? errno ENOENT no such probe
-function binary.has_usdt(target, elf)
-	local probes <const>, message <const>, err <const> = elf:usdt()
-	if not probes then return fail(target, err, "%s", message) end
-	local wanted <const> = target.provider .. ":" .. target.name
-	for _, probe in ipairs(probes) do
-		if probe == wanted then return true end
-	end
-	if #probes == 0 then return fail(target, ENOENT, "the file has no USDT probes") end
-	local _ <const>, near <const> = core.nearest(wanted, probes)
-	if near ~= "" then return fail(target, ENOENT, "no USDT probe '%s'%s", wanted, near) end
-	return fail(target, ENOENT, "no USDT probe '%s'; there are %s%s", wanted,
-		table.concat(probes, ", ", 1, math.min(#probes, LISTED)),
-		#probes > LISTED and (" and %d more"):format(#probes - LISTED) or "")
-end
-
---- The places of the probe that a usdt target names, by offset; they are attached like uprobes.
----@param target crumb.Target
----@param elf userdata crumb.Elf
----@return { offset: integer, semaphore: integer?, arguments: string }[]? places each once
----@return string? message
----@return integer? errno ENOENT no such probe, EINVAL its notes are wrong
-function binary.usdt_places(target, elf)
-	local there <const>, missing <const>, number <const> = binary.has_usdt(target, elf)
-	if not there then return nil, missing, number end
-	local probes <const>, message <const>, err <const> = elf:usdt_probes(target.provider, target.name)
-	if not probes then return fail(target, err, "%s", message) end
-	if #probes == 0 then
-		return fail(target, EINVAL, "the file's notes place the probe outside of its code and data")
-	end
-	table.sort(probes, function(a, b) return a.offset < b.offset end)
-	local places <const> = { probes[1] }
-	for i = 2, #probes do
-		if probes[i].offset ~= probes[i - 1].offset then places[#places + 1] = probes[i] end
-	end
-	return places
 end
 
 --- The places that a uprobe or uretprobe target means in a file that is open already.
