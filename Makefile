@@ -27,9 +27,9 @@ flags_of = $(shell for name in $(2); do $(PKG_CONFIG) $(1) $$name 2>/dev/null &&
 ifndef LUA_CFLAGS
 LUA_CFLAGS := $(call flags_of,--cflags,lua5.4 lua-5.4 lua54 lua)
 endif
-LIB_CFLAGS := $(foreach name,libbpf libelf libdw,$(call flags_of,--cflags,$(name)))
+LIB_CFLAGS := $(foreach name,libbpf libelf libdw liblzma,$(call flags_of,--cflags,$(name)))
 LIB_LIBS := $(or $(call flags_of,--libs,libbpf),-lbpf) $(or $(call flags_of,--libs,libelf),-lelf) \
-	$(or $(call flags_of,--libs,libdw),-ldw)
+	$(or $(call flags_of,--libs,libdw),-ldw) $(or $(call flags_of,--libs,liblzma),-llzma) -liberty
 
 ARCH := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
@@ -67,7 +67,7 @@ build/csrc/engine.o: build/engine.bpf.o
 
 $(MODULE): $(OBJECTS) build/flags
 	@mkdir -p $(@D)
-	$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $(OBJECTS) $(LIB_LIBS)
+	$(CC) -shared $(SANITIZE) -Wl,--exclude-libs,libiberty.a $(LDFLAGS) -o $@ $(OBJECTS) $(LIB_LIBS)
 
 build/csrc/%.o: csrc/%.c build/flags
 	@mkdir -p $(@D)

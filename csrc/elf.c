@@ -12,6 +12,7 @@
 
 #include "core.h"
 #include "elf_class.h"
+#include "elf_demangled.h"
 #include "elf_file.h"
 #include "elf_symbols.h"
 #include "log.h"
@@ -143,14 +144,15 @@ static void l_set_boolean(lua_State *L, const char *key, bool value)
 	lua_setfield(L, -2, key);
 }
 
-static void l_push_symbol(lua_State *L, const struct elf *elf, const struct elf_symbol *symbol)
+static void l_push_symbol(lua_State *L, struct elf *elf, const struct elf_symbol *symbol)
 {
 	bool resolver = ELF64_ST_TYPE(symbol->info) == STT_GNU_IFUNC;
 	uint64_t offset;
 
-	lua_createtable(L, 0, 11);
+	lua_createtable(L, 0, 12);
 	lua_pushlstring(L, symbol->name, symbol->length);
 	lua_setfield(L, -2, "name");
+	elf_set_demangled(L, elf, symbol, true);
 	l_set_integer(L, "value", symbol->value);
 	l_set_integer(L, "size", symbol->size);
 	if (!symbol->imported && crumb_elf_offset(&elf->file, symbol->value, &offset))
@@ -178,6 +180,8 @@ static int l_find(lua_State *L)
 	if (failed)
 		return failed;
 	count = crumb_symbols_find(&elf->symbols, name, length, found);
+	if (!count)
+		count = crumb_symbols_find_demangled(&elf->symbols, name, length, found);
 	lua_createtable(L, (int)count, 0);
 	for (size_t i = 0; i < count; i++) {
 		l_push_symbol(L, elf, &elf->symbols.list[found[i]]);
@@ -199,9 +203,11 @@ void elf_append_once(lua_State *L, int list, int seen, lua_Integer *count)
 	lua_pop(L, 2);
 }
 
+/* elf:names(demangled) -> a list; demangled: without parameters, in place of mangled ones */
 static int l_names(lua_State *L)
 {
 	struct elf *elf = elf_check_content(L);
+	bool demangled = lua_toboolean(L, 2);
 	int failed = elf_index(L, elf), list, seen;
 	lua_Integer count = 0;
 
@@ -213,10 +219,15 @@ static int l_names(lua_State *L)
 	seen = list + 1;
 	for (uint32_t i = 0; i < elf->symbols.count; i++) {
 		const struct elf_symbol *symbol = &elf->symbols.list[i];
+		const struct elf_name *name;
 
 		if (symbol->imported)
 			continue;
-		lua_pushlstring(L, symbol->name, symbol->length);
+		name = demangled ? crumb_symbol_demangled(&elf->symbols, i) : NULL;
+		if (name)
+			lua_pushlstring(L, name->text, name->bare);
+		else
+			lua_pushlstring(L, symbol->name, symbol->length);
 		elf_append_once(L, list, seen, &count);
 	}
 	lua_settop(L, list);

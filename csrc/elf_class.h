@@ -48,6 +48,9 @@ int elf_fail(lua_State *L, int err, const char *what, const char *reason);
 /* Appends the string on the top to `list`, unless `seen` has it; pops it. */
 void elf_append_once(lua_State *L, int list, int seen, lua_Integer *count);
 
+/* Sets `demangled` in the table on the top, if the symbol has such a name; and `full`, if it is longer. */
+void elf_set_demangled(lua_State *L, struct elf *elf, const struct elf_symbol *symbol, bool full);
+
 int l_elf_functions(lua_State *L);
 void elf_functions_register(lua_State *L);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "elf_class.h"
+#include "elf_demangled.h"
 #include "elf_match.h"
 #include "glob.h"
 
@@ -45,6 +46,21 @@ static void push_name(lua_State *L, const struct elf_symbol *symbol)
 	lua_pushlstring(L, symbol->name, symbol->length);
 }
 
+void elf_set_demangled(lua_State *L, struct elf *elf, const struct elf_symbol *symbol, bool full)
+{
+	uint32_t index = (uint32_t)(symbol - elf->symbols.list);
+	const struct elf_name *name = crumb_symbol_demangled(&elf->symbols, index);
+
+	if (!name)
+		return;
+	lua_pushlstring(L, name->text, crumb_name_shown(name));
+	lua_setfield(L, -2, "demangled");
+	if (!full || crumb_name_shown(name) == name->length)
+		return;
+	lua_pushlstring(L, name->text, name->length);
+	lua_setfield(L, -2, "full");
+}
+
 /* The names of one place, where it has more than one. */
 static void set_names(lua_State *L, const struct elf_match *match, size_t count)
 {
@@ -57,7 +73,7 @@ static void set_names(lua_State *L, const struct elf_match *match, size_t count)
 }
 
 /* Room for a few fields more, since a site is made of it. */
-static void push_place(lua_State *L, const struct elf_match *match, size_t names)
+static void push_place(lua_State *L, struct elf *elf, const struct elf_match *match, size_t names)
 {
 	lua_createtable(L, 0, 8);
 	push_name(L, match->symbol);
@@ -68,13 +84,15 @@ static void push_place(lua_State *L, const struct elf_match *match, size_t names
 	lua_setfield(L, -2, "address");
 	lua_pushinteger(L, (lua_Integer)match->symbol->size);
 	lua_setfield(L, -2, "size");
+	elf_set_demangled(L, elf, match->symbol, false);
 	if (names > 1)
 		set_names(L, match, names);
 }
 
-static void push_skipped(lua_State *L, const struct elf_match *match)
+static void push_skipped(lua_State *L, struct elf *elf, const struct elf_match *match)
 {
-	lua_createtable(L, 0, 2);
+	lua_createtable(L, 0, 4);
+	elf_set_demangled(L, elf, match->symbol, false);
 	push_name(L, match->symbol);
 	lua_setfield(L, -2, "symbol");
 	lua_pushstring(L, match->kind == ELF_IFUNC ? "it is an IFUNC"
@@ -92,7 +110,7 @@ static size_t names_at(const struct elf_matches *matches, size_t from)
 	return end - from;
 }
 
-static void push_places(lua_State *L, const struct elf_matches *matches)
+static void push_places(lua_State *L, struct elf *elf, const struct elf_matches *matches)
 {
 	lua_Integer places = 0, skipped = 0;
 	size_t i = 0;
@@ -100,12 +118,12 @@ static void push_places(lua_State *L, const struct elf_matches *matches)
 	lua_createtable(L, (int)matches->count, 0);
 	for (size_t names; i < matches->count && matches->list[i].kind == ELF_PLACE; i += names) {
 		names = names_at(matches, i);
-		push_place(L, &matches->list[i], names);
+		push_place(L, elf, &matches->list[i], names);
 		lua_rawseti(L, -2, ++places);
 	}
 	lua_newtable(L);
 	for (; i < matches->count; i++) {
-		push_skipped(L, &matches->list[i]);
+		push_skipped(L, elf, &matches->list[i]);
 		lua_rawseti(L, -2, ++skipped);
 	}
 }
@@ -131,7 +149,7 @@ int l_elf_functions(lua_State *L)
 	if (err)
 		return elf_fail(L, err, "list the functions",
 				err == E2BIG ? "more than 1,048,576 match" : "");
-	push_places(L, &search->matches);
+	push_places(L, elf, &search->matches);
 	return 2;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elf_demangled.h"
 #include "glob.h"
 
 static int reserve(struct elf_matches *matches)
@@ -65,15 +66,27 @@ static void drop_repeated(struct elf_matches *matches)
 	matches->count = kept;
 }
 
-int crumb_elf_match(struct elf_matches *matches, const struct elf_symbols *symbols,
+static bool is_meant(struct elf_symbols *symbols, uint32_t index, const struct glob *pattern)
+{
+	const struct elf_symbol *symbol = &symbols->list[index];
+	const struct elf_name *name;
+
+	if (crumb_glob_match(pattern, symbol->name, symbol->length))
+		return true;
+	name = crumb_symbol_demangled(symbols, index);
+	return name &&
+	       (crumb_glob_match(pattern, name->text, name->bare) ||
+		(name->length > name->bare && crumb_glob_match(pattern, name->text, name->length)));
+}
+
+int crumb_elf_match(struct elf_matches *matches, struct elf_symbols *symbols,
 		    const struct elf_file *file, const struct glob *pattern)
 {
 	for (uint32_t i = 0; i < symbols->count; i++) {
 		const struct elf_symbol *symbol = &symbols->list[i];
 		int err;
 
-		if (symbol->imported ||
-		    (pattern && !crumb_glob_match(pattern, symbol->name, symbol->length)))
+		if (symbol->imported || (pattern && !is_meant(symbols, i, pattern)))
 			continue;
 		err = reserve(matches);
 		if (err)

@@ -1,7 +1,8 @@
 /*
  * elf_match: the functions of a file whose names a pattern means, in the order of their places.
  *
- * Only what can be probed has a place: IFUNCs and what lies outside of the executable segments
+ * A pattern is held against the name in the file, and the demangled one with and without its
+ * parameters.  Only what can be probed has a place: IFUNCs and what lies outside of the executable segments
  * come last.  No Lua.
  */
 #ifndef CRUMB_ELF_MATCH_H
@@ -32,7 +33,7 @@ struct elf_matches {
 };
 
 /* 0 or an errno: E2BIG, more than ELF_PLACES_MAX match.  Without a pattern, all that is defined. */
-int crumb_elf_match(struct elf_matches *matches, const struct elf_symbols *symbols,
+int crumb_elf_match(struct elf_matches *matches, struct elf_symbols *symbols,
 		    const struct elf_file *file, const struct glob *pattern);
 void crumb_elf_matches_free(struct elf_matches *matches);
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elf_demangled.h"
+
 #define SYMBOLS_MAX (8u << 20)
 #define VERSION_INDEX 0x7fff /* the rest of a versym is the bit for "hidden" */
 #define NONE UINT32_MAX
@@ -290,6 +292,7 @@ void crumb_symbols_free(struct elf_symbols *symbols)
 	free(symbols->list);
 	free(symbols->heads);
 	free(symbols->versions);
+	crumb_symbols_forget_demangled(symbols);
 	memset(symbols, 0, sizeof(*symbols));
 }
 
@@ -298,6 +301,17 @@ static bool repeats(const struct elf_symbol *symbol, const struct elf_symbol *ea
 	return symbol->value == earlier->value && symbol->imported == earlier->imported &&
 	       (!symbol->version ||
 		(earlier->version && !strcmp(symbol->version, earlier->version)));
+}
+
+void crumb_symbols_add(const struct elf_symbols *symbols, uint32_t index, uint32_t *found,
+		       size_t *count)
+{
+	size_t earlier = 0;
+
+	while (earlier < *count && !repeats(&symbols->list[index], &symbols->list[found[earlier]]))
+		earlier++;
+	if (earlier == *count)
+		found[(*count)++] = index;
 }
 
 size_t crumb_symbols_find(const struct elf_symbols *symbols, const char *name, size_t length,
@@ -310,14 +324,9 @@ size_t crumb_symbols_find(const struct elf_symbols *symbols, const char *name, s
 	for (uint32_t i = symbols->heads[hash(name, length) & symbols->mask];
 	     i != NONE && count < ELF_MATCHES_MAX; i = symbols->list[i].next) {
 		const struct elf_symbol *symbol = &symbols->list[i];
-		size_t earlier = 0;
 
-		if (symbol->length != length || memcmp(symbol->name, name, length))
-			continue;
-		while (earlier < count && !repeats(symbol, &symbols->list[found[earlier]]))
-			earlier++;
-		if (earlier == count)
-			found[count++] = i;
+		if (symbol->length == length && !memcmp(symbol->name, name, length))
+			crumb_symbols_add(symbols, i, found, &count);
 	}
 	return count;
 }

@@ -41,7 +41,15 @@ struct elf_symbols {
 	uint32_t mask;
 	struct elf_version *versions;
 	uint32_t version_count;
+	const struct elf_name **demangled; /* of list; see elf_demangled */
+	uint32_t demangled_count;
+	int64_t demangling; /* nanoseconds that it took */
+	struct elf_name_block *blocks;
+	size_t block_count;
 };
+
+struct elf_name;
+struct elf_name_block;
 
 /* 0, or an errno and why in `reason`.  A file without symbol tables has no symbols. */
 int crumb_symbols_load(struct elf_symbols *symbols, const struct elf_file *file, char *reason);
@@ -53,6 +61,10 @@ void crumb_symbols_free(struct elf_symbols *symbols);
  */
 size_t crumb_symbols_find(const struct elf_symbols *symbols, const char *name, size_t length,
 			  uint32_t *found);
+
+/* Adds a symbol to those found, unless it repeats one of them. */
+void crumb_symbols_add(const struct elf_symbols *symbols, uint32_t index, uint32_t *found,
+		       size_t *count);
 
 /*
  * Which of two names of one place is the better: the exported one, then the shorter; qsort's way.

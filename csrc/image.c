@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "elf_demangled.h"
+
 #define NESTED 16 /* so many symbols are looked at for one that reaches as far as the address */
 
 struct image *crumb_image_open(const char *path)
@@ -104,6 +106,18 @@ static const struct elf_symbol *find(const struct image *image, uint64_t address
 	return found;
 }
 
+/* C++ and Rust as they are written, without parameters: a stack is read, and not given as a target. */
+static void name_place(struct image *image, const struct elf_symbol *symbol, struct place *place)
+{
+	const struct elf_name *name =
+		crumb_symbol_demangled(&image->symbols, (uint32_t)(symbol - image->symbols.list));
+
+	if (name)
+		snprintf(place->name, sizeof(place->name), "%.*s", name->bare, name->text);
+	else
+		snprintf(place->name, sizeof(place->name), "%.*s", symbol->length, symbol->name);
+}
+
 void crumb_image_find(struct image *image, uint64_t file_offset, struct place *place)
 {
 	const struct elf_symbol *symbol;
@@ -117,7 +131,7 @@ void crumb_image_find(struct image *image, uint64_t file_offset, struct place *p
 		make_index(image);
 	symbol = find(image, address);
 	if (symbol) {
-		snprintf(place->name, sizeof(place->name), "%.*s", symbol->length, symbol->name);
+		name_place(image, symbol, place);
 		place->offset = address - symbol->value;
 	}
 	if (!image->opened_dwarf) {

@@ -16,6 +16,8 @@ external_dependencies = {
 	LIBBPF = { header = "bpf/libbpf.h", library = "bpf" },
 	LIBELF = { header = "gelf.h", library = "elf" },
 	LIBDW = { header = "elfutils/libdw.h", library = "dw" },
+	LIBLZMA = { header = "lzma.h", library = "lzma" },
+	LIBIBERTY = { header = "libiberty/demangle.h" },
 }
 build = {
 	type = "make",

@@ -34,7 +34,8 @@ end
 
 local function row_of(site, probeable)
 	return {
-		name = site.symbol, names = site.names, offset = site.offset, address = site.address, size = site.size,
+		name = site.symbol, demangled = site.demangled, names = site.names,
+		offset = site.offset, address = site.address, size = site.size,
 		file = site.file, probeable = probeable, reason = not probeable and site.reason or nil,
 		arguments = site.arguments and arguments_of(site) or nil,
 	}
@@ -43,7 +44,7 @@ end
 --- Iterates over what a target stands for.
 ---
 --- `for site in assert(crumb.list "uprobe:libc:str*") do print(site.name, site.probeable, site.reason) end`.
---- Shape: { name, names = its aliases, offset, address, size, file, probeable = BOOLEAN, reason = why it cannot be probed,
+--- Shape: { name, demangled, names = its aliases, offset, address, size, file, probeable = BOOLEAN, reason = why not,
 --- arguments = of USDT: { { name = "arg0", words = "-4@%edi", size =, signed =, reason = why it cannot be read }, … } }
 --- Errors: nil, message, errno when there is no such thing; raises for wrong words.
 ---@param text string a target

@@ -14,6 +14,7 @@ local sites = {}
 ---@field kind string the target's kind
 ---@field target string the words it came from
 ---@field symbol string its name for people
+---@field demangled string? of a function in a binary: its name as C++ or Rust write it
 ---@field names string[]? all names, where several share the address
 ---@field address integer? of kernel functions, where the kernel shows it
 ---@field offset integer? kernel functions: bytes after the symbol; binaries: in the file
@@ -67,7 +68,8 @@ local function of_binary(found, target, given, opened)
 	for _, place in ipairs(places) do
 		add(found, {
 			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names,
-			offset = place.offset, size = place.size, file = file.path, path = file.elf:path(), identity = file.identity,
+			demangled = place.demangled, offset = place.offset, size = place.size,
+			file = file.path, path = file.elf:path(), identity = file.identity,
 			key = ("%s:%d"):format(file.path, place.offset),
 		}, target)
 	end

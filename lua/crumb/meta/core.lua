@@ -309,16 +309,20 @@ function Btf:prototype(name) end
 ---@class crumb.Elf: crumb.Handle
 local Elf = {}
 
---- Shape: a list (4096 at most) of { name, value, size, offset?, bind, type = "func"|"ifunc", table, imported, version?, default?, library? }
+--- Symbols of that very name; where there are none, those whose demangled name it is, with or without parameters or Rust's hash.
+--- Shape: a list (4096 at most) of { name, demangled?, full? = with Rust's hash, value, size, offset?, bind, type = "func"|"ifunc", table,
+--- imported, version?, default?, library? }
 ---@return table[]?, string?, integer?
 function Elf:find(name) end
 
---- Each defined function once.
+--- Each defined function once; with `demangled`, mangled ones as they are written, without parameters.
+---@param demangled boolean?
 ---@return string[]?, string?, integer?
-function Elf:names() end
+function Elf:names(demangled) end
 
---- The places of the functions that a glob means, each once, by offset; nil: of all.
---- Shape: a list of { symbol, names? = where it has several, offset, address, size }, and of { symbol, reason }
+--- The places of the functions that a glob means, each once, by offset; nil: of all. A glob is held against the name in
+--- the file and against the demangled one, with and without parameters.
+--- Shape: a list of { symbol, demangled?, names? = where it has several, offset, address, size }, and of { symbol, reason, demangled? }
 --- Errors: nil, message, errno: E2BIG when more than 1,048,576 match
 ---@param pattern string?
 ---@return table[]?

@@ -14,6 +14,7 @@ local LISTED <const> = 8
 
 ---@class crumb.BinarySite
 ---@field symbol string? its name; nil of a raw offset
+---@field demangled string? as C++ or Rust write its name
 ---@field names string[]? all the names that were asked for and lie here, where they are several
 ---@field offset integer in the file, which is what the kernel takes
 ---@field address integer? as the file has it (add the load address to get the process's)
@@ -69,7 +70,7 @@ local function imported_from(target, symbol, elf)
 end
 
 local function unknown(target, elf, name)
-	local names <const>, message <const>, err <const> = elf:names()
+	local names <const>, message <const>, err <const> = elf:names(not name:find "^_[ZR]")
 	if not names then return fail(target, err, "%s", message) end
 	local stripped = ""
 	if elf:stripped() then
@@ -111,23 +112,37 @@ local function resolver(target, elf, symbol)
 		target.path, symbol.offset or 0)
 end
 
+-- A name that means only this one of several: as people write it, if no other is written so.
+local function own_name(symbol, symbols)
+	local form <const> = symbol.full or symbol.demangled
+	for _, other in ipairs(form and symbols or {}) do
+		if other ~= symbol and (other.full or other.demangled) == form then return symbol.name end
+	end
+	return form or symbol.name
+end
+
 local function ambiguous(target, symbols, name)
-	local places <const> = {}
+	local places <const>, named = {}, false
 	for i, symbol in ipairs(symbols) do
 		if i > LISTED then
 			places[#places + 1] = ("and %d more"):format(#symbols - LISTED)
 			break
 		end
+		local own <const> = own_name(symbol, symbols)
+		local called <const> = own ~= name and own .. " at " or ""
 		local version <const> = symbol.version and (" (%s)"):format(full_name(symbol)) or ""
-		places[#places + 1] = (symbol.offset and ("0x%x"):format(symbol.offset) or "no segment") .. version
+		named = named or called ~= ""
+		places[#places + 1] = called .. (symbol.offset and ("0x%x"):format(symbol.offset) or "no segment") .. version
 	end
-	return fail(target, ENOTUNIQ, "%d functions are called '%s': at offsets %s; %s:%s:0xOFFSET takes one", #symbols, name,
-		table.concat(places, ", "), target.kind, target.path)
+	return fail(target, ENOTUNIQ, "%d functions are called '%s': %s%s; %s%s:%s:0xOFFSET takes one", #symbols, name,
+		named and "" or "at offsets ", table.concat(places, ", "), named and "one of these names or " or "", target.kind,
+		target.path)
 end
 
 local function make_site(symbol, delta)
 	return {
-		symbol = symbol.name, offset = symbol.offset + delta, address = symbol.value + delta, size = symbol.size,
+		symbol = symbol.name, demangled = symbol.demangled,
+		offset = symbol.offset + delta, address = symbol.value + delta, size = symbol.size,
 	}
 end
 
@@ -141,6 +156,7 @@ local function by_offset(symbols)
 			places[#places + 1] = symbol
 		end
 	end
+	table.sort(places, function(a, b) return (a.offset or -1) < (b.offset or -1) end)
 	return places
 end
 
