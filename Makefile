@@ -27,9 +27,10 @@ flags_of = $(shell for name in $(2); do $(PKG_CONFIG) $(1) $$name 2>/dev/null &&
 ifndef LUA_CFLAGS
 LUA_CFLAGS := $(call flags_of,--cflags,lua5.4 lua-5.4 lua54 lua)
 endif
-LIB_CFLAGS := $(foreach name,libbpf libelf libdw liblzma,$(call flags_of,--cflags,$(name)))
+LIB_CFLAGS := $(foreach name,libbpf libelf libdw liblzma capstone,$(call flags_of,--cflags,$(name)))
 LIB_LIBS := $(or $(call flags_of,--libs,libbpf),-lbpf) $(or $(call flags_of,--libs,libelf),-lelf) \
 	$(or $(call flags_of,--libs,libdw),-ldw) $(or $(call flags_of,--libs,liblzma),-llzma) -liberty
+CAPSTONE_LIBS := $(or $(call flags_of,--libs,capstone),-lcapstone)
 
 ARCH := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
@@ -37,9 +38,10 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Werror -D__TARGET_ARCH_$(BPF_AR
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -Ibpf
 
 SCRIPTS := $(patsubst %,build/%,$(shell find lua -name '*.lua'))
-SOURCES := $(wildcard csrc/*.c)
+SOURCES := $(filter-out csrc/instructions.c,$(wildcard csrc/*.c))
 OBJECTS := $(SOURCES:csrc/%.c=build/csrc/%.o)
 MODULE := build/lib/crumb/core.so
+DECODER := build/lib/crumb/instructions.so
 EXAMPLES := $(patsubst examples/%.bpf.c,build/examples/%.bpf.o,$(wildcard examples/*.bpf.c))
 
 .PHONY: all module examples fixtures deps demo test test-vm check bench install clean
@@ -47,7 +49,7 @@ EXAMPLES := $(patsubst examples/%.bpf.c,build/examples/%.bpf.o,$(wildcard exampl
 
 all: module build/crumb examples
 
-module: $(MODULE) $(SCRIPTS)
+module: $(MODULE) $(DECODER) $(SCRIPTS)
 
 build/lua/%.lua: lua/%.lua scripts/bytecode.lua
 	@mkdir -p $(@D)
@@ -69,6 +71,11 @@ $(MODULE): $(OBJECTS) build/flags
 	@mkdir -p $(@D)
 	$(CC) -shared $(SANITIZE) -Wl,--exclude-libs,libiberty.a $(LDFLAGS) -o $@ $(OBJECTS) $(LIB_LIBS)
 
+# Apart, since its library is large and seldom wanted.
+$(DECODER): build/csrc/instructions.o build/flags
+	@mkdir -p $(@D)
+	$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $< $(CAPSTONE_LIBS)
+
 build/csrc/%.o: csrc/%.c build/flags
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -fPIC -fvisibility=hidden $(CFLAGS) $(WARNINGS) $(HOT) $(SANITIZE) \
@@ -77,10 +84,10 @@ build/csrc/%.o: csrc/%.c build/flags
 # A record costs a few calls of Lua's for each value: here they go without the PLT's detour.
 build/csrc/reader.o build/csrc/codec_push.o build/csrc/event.o: HOT := -fno-plt
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) build/csrc/instructions.d
 
 # What was made with other flags (SAN=…), or of other sources, is made again.
-FLAGS := $(CC) $(CFLAGS) $(WARNINGS) $(SANITIZE) $(LUA_CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) $(LIB_LIBS) $(OBJECTS)
+FLAGS := $(CC) $(CFLAGS) $(WARNINGS) $(SANITIZE) $(LUA_CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) $(LIB_LIBS) $(CAPSTONE_LIBS) $(OBJECTS)
 build/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
@@ -122,6 +129,7 @@ install: module
 	set -e; for file in $(SCRIPTS:build/lua/%=%); do \
 		install -D -m 644 build/lua/$$file "$(DESTDIR)$(LUADIR)/$$file"; done
 	install -D -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/crumb/core.so"
+	install -D -m 755 $(DECODER) "$(DESTDIR)$(LIBDIR)/crumb/instructions.so"
 
 clean:
 	rm -rf build

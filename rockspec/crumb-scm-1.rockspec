@@ -15,6 +15,7 @@ dependencies = { "lua ~> 5.4", "lpeg >= 1.0" }
 external_dependencies = {
 	LIBBPF = { header = "bpf/libbpf.h", library = "bpf" },
 	LIBELF = { header = "gelf.h", library = "elf" },
+	CAPSTONE = { header = "capstone/capstone.h", library = "capstone" },
 	LIBDW = { header = "elfutils/libdw.h", library = "dw" },
 	LIBLZMA = { header = "lzma.h", library = "lzma" },
 	LIBIBERTY = { header = "libiberty/demangle.h" },

@@ -1,4 +1,4 @@
--- Fails when the type stub, lua/crumb/meta/core.lua, and the functions that C registers differ, or a
+-- Fails when the type stubs, lua/crumb/meta/, and the functions that C registers differ, or a
 -- public function of lua/crumb has no docstring.
 
 local function read(path)
@@ -20,7 +20,7 @@ local function report(...)
 	print(string.format(...))
 end
 
-local stub <const> = read "lua/crumb/meta/core.lua"
+local stub <const> = read "lua/crumb/meta/core.lua" .. read "lua/crumb/meta/instructions.lua"
 local registered <const> = { close = true, closed = true } -- csrc/handle.c gives every class these
 for _, path in ipairs(files "csrc/*.c") do
 	for name in read(path):gmatch '{%s*"([%w_]+)",%s*l_[%w_]+%s*}' do

@@ -142,9 +142,10 @@ describe("names.binary", function()
 			assert.same({ {
 				symbol = "elf_two", offset = symbol.offset, address = symbol.value, size = symbol.size,
 			} }, sites("uprobe:" .. path .. ":elf_two"))
-			local inside = sites("uprobe:" .. path .. ":elf_two+4")[1]
-			assert.equal(symbol.offset + 4, inside.offset)
-			assert.equal(symbol.value + 4, inside.address)
+			local inside = sites("uprobe:" .. path .. ":main.(*S).f+1")[1]
+			local whole = elf:find("main.(*S).f")[1]
+			assert.equal(whole.offset + 1, inside.offset)
+			assert.equal(whole.value + 1, inside.address)
 		end)
 	end
 
@@ -218,6 +219,14 @@ describe("names.binary", function()
 			assert.equal(whole.offset + inside, sites(("uprobe:%s:%s+%d"):format(path, name, inside))[1].offset)
 		end
 		fails("uprobe:" .. path .. ":elf_bare+0x100000", "+0x100000 after 'elf_bare' lies in no executable segment", 22)
+		fails("uprobe:" .. path .. ":code_long+3",
+			"+0x3 lies within an instruction of 'code_long': the nearest ones begin at +0x1 and +0x6", 22)
+		fails("uprobe:" .. path .. ":code_bound+1",
+			"+0x1 lies within an instruction of 'code_bound': the nearest ones begin at +0x0", 22)
+		for _, inside in ipairs { 1, 6 } do
+			assert.equal(1, #sites(("uprobe:%s:code_long+%d"):format(path, inside)))
+		end
+		assert.equal(1, #sites("uprobe:" .. path .. ":code_data+7")) -- what lies before it is no instruction
 		fails("uprobe:" .. path .. ":elf_*+1", "an offset goes with one name, not with a glob", 22)
 	end)
 

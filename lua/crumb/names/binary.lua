@@ -5,7 +5,10 @@
 
 local core <const> = require "crumb.core"
 local glob <const> = require "crumb.names.glob"
+local lazy <const> = require "crumb.lazy"
 local library <const> = require "crumb.names.library"
+
+local code <const> = lazy "crumb.names.code"
 
 local binary = {}
 
@@ -167,6 +170,16 @@ local function raw_sites(target, elf)
 	return { { offset = target.offset } }
 end
 
+-- A breakpoint within an instruction would make another one of it.
+local function within_instruction(target, elf, symbol)
+	if target.offset == 0 then return end
+	local first <const>, following <const> = code.instruction(elf, symbol.offset, symbol.size, target.offset)
+	if not first or first == target.offset then return end
+	local next_one <const> = (symbol.size == 0 or following < symbol.size) and (" and +0x%x"):format(following) or ""
+	return fail(target, EINVAL, "+0x%x lies within an instruction of '%s': the nearest ones begin at +0x%x%s", target.offset,
+		symbol.name, first, next_one)
+end
+
 local function exact_sites(target, elf, all, name, version, default)
 	local here, imported <const> = defined(all, version, default)
 	if not version then here = prefer_default(here) end
@@ -188,6 +201,8 @@ local function exact_sites(target, elf, all, name, version, default)
 	if not elf:executable(symbol.offset + target.offset) then
 		return fail(target, EINVAL, "+0x%x after '%s' lies in no executable segment of the file", target.offset, name)
 	end
+	local within <const>, message <const>, err <const> = within_instruction(target, elf, symbol)
+	if err then return within, message, err end
 	return { make_site(symbol, target.offset) }
 end
 

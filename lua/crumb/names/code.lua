@@ -1,0 +1,63 @@
+--- code: what the instructions of a function tell: where one begins, and where a Go function begins and ends.
+
+local code = {}
+
+-- The C module, when it is wanted.
+local function decoder()
+	local done <const>, found <const> = pcall(require, "crumb.instructions")
+	if done then return found end
+	return nil, "the decoder of instructions cannot be loaded: " .. tostring(found):match "^[^\n]*"
+end
+
+--- The instruction that lies `delta` bytes into a function, and the next one.
+---@param elf userdata crumb.Elf
+---@param offset integer of the function in the file
+---@param size integer of the function; 0: unknown
+---@param delta integer
+---@return integer? first counted from the function; nil: it cannot be told
+---@return integer|string following or why
+function code.instruction(elf, offset, size, delta)
+	local instructions <const>, missing <const> = decoder()
+	if not instructions then return nil, missing end
+	local bytes <const>, message <const> = elf:code(offset, size > 0 and size or delta + 16)
+	if not bytes then return nil, message end
+	return instructions.around(bytes, delta)
+end
+
+local ABI0 <const> = "it is called by the convention of Go's assembly, which keeps no goroutine at hand"
+
+-- What Go's own table says of the function that begins there; nil, and why its end cannot be found.
+local function go_function(elf, site)
+	local found <const>, message <const>, errno <const> = elf:go_function(site.offset)
+	if not found and errno ~= 2 then return nil, message end
+	if not found or found.offset ~= site.offset then return nil, "in a Go program it is no function of Go's" end
+	if found.version < "1.18" or found.version == "1.2" then
+		return nil, "a program of Go before 1.18 keeps its goroutine elsewhere"
+	end
+	if found.assembly or (site.symbol or ""):find "%.abi0$" then return nil, ABI0 end
+	return found
+end
+
+--- Where a call of a Go function is seen to begin, which is behind the check of its stack, and where it is seen to end.
+---@param elf userdata crumb.Elf
+---@param site { offset: integer, symbol: string? } of a function's beginning
+---@return { entry: integer, returns: integer[] }? call offsets in the file
+---@return string? why there is none
+function code.go_call(elf, site)
+	local found <const>, why <const> = go_function(elf, site)
+	if not found then return nil, why end
+	local instructions <const>, missing <const> = decoder()
+	if not instructions then return nil, missing end
+	local bytes <const>, message <const> = elf:code(found.offset, found.size)
+	if not bytes then return nil, message end
+	local scanned <const>, unclear <const> = instructions.scan(bytes)
+	if not scanned then return nil, unclear end
+	if scanned.leaves then return nil, "it goes on in another function by a jump, and ends there" end
+	local returns <const> = scanned.returns
+	if #returns == 0 then return nil, "it never returns" end
+	if returns[1] == scanned.check then return nil, "it returns with its first instruction" end
+	for i, at in ipairs(returns) do returns[i] = found.offset + at end
+	return { entry = found.offset + scanned.check, returns = returns }
+end
+
+return code
