@@ -168,7 +168,11 @@ static __always_inline int on_registers(struct pt_regs *regs)
 	keep_own_stack(regs, bits);
 	new_frame(&frame);
 	read_registers(regs, &frame);
-	frame.place = PT_REGS_SP(regs) - ((bits >> 32 & 0xff) == ROLE_RETURN ? RETURN_POPS : 0);
+	if (bits >> 32 & ROLE_GOROUTINE)
+		set_goroutine_place(regs, &frame.place);
+	else
+		frame.place =
+			PT_REGS_SP(regs) - ((bits >> 32 & 0xff) == ROLE_RETURN ? RETURN_POPS : 0);
 	hit(regs, &frame, bits);
 	return 0;
 }

@@ -15,7 +15,8 @@ struct frame {
 	__u64 context; /* an address */
 	__u64 registers[REG_COUNT];
 	union { /* the stack is short */
-		__u64 place; /* that tells one call of a thread from another: the stack pointer at its entry */
+		__u64 place; /* that tells one call of a thread from another: the stack pointer at its entry,
+				or goroutine_place() */
 		__u64 began; /* of the pair, once it is found */
 	};
 	__u64 now; /* 0: not asked yet */

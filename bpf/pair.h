@@ -10,6 +10,7 @@
 
 #include "account.h"
 #include "emit.h"
+#include "goroutine.h"
 
 static __always_inline void refer(__u32 body, __s64 by)
 {
@@ -22,9 +23,15 @@ static __always_inline void refer(__u32 body, __s64 by)
 /* A call's owner is its site, so that the sites of one rule share a body. */
 static __always_inline struct pair_key call_key(const struct frame *frame)
 {
-	return (struct pair_key){ .owner = frame->site,
-				  .a = bpf_get_current_pid_tgid(),
-				  .b = frame->place };
+	struct pair_key key = { .owner = frame->site,
+				.a = bpf_get_current_pid_tgid(),
+				.b = frame->place };
+
+	if (is_goroutine_place(frame->place)) {
+		key.process = key.a >> 32;
+		key.a = goroutine_of(frame->context);
+	}
+	return key;
 }
 
 static __always_inline struct pair_key key_of(const struct frame *frame, const struct body *body)
@@ -157,7 +164,7 @@ __noinline int open_pair(struct frame *frame, struct body *body)
 	if (!frame || !body)
 		return 0;
 	scratch = scratch_of(frame);
-	if (!scratch) {
+	if (!scratch || frame->place == NO_GOROUTINE_PLACE) {
 		count(frame->site, OUTCOME(refused));
 		return 0;
 	}

@@ -28,14 +28,16 @@ enum limit {
 };
 
 /*
- * The kernel's cookie is a site's number (the low 32 bits) and the role of this hit there (the
- * next 8).
+ * The kernel's cookie is a site's number (the low 32 bits), the role of this hit there (the next
+ * 8), and above them what else is to be known of it.
  */
 enum role {
 	ROLE_HIT, /* complete in itself */
 	ROLE_OPEN, /* begins a pair: a call's entry, or the `from` of a span */
 	ROLE_RETURN, /* ends a call */
 	ROLE_TO, /* ends a span */
+	ROLE_GOROUTINE =
+		1 << 8, /* beside the two of a call: whose it is is told by its goroutine */
 };
 
 /* A place that fires.  `body` is published by one 32-bit store; 0: disabled. */
@@ -271,8 +273,8 @@ struct text {
 
 struct pair_key {
 	__u32 owner;
-	__u32 pad;
-	__u64 a, b; /* of a call: thread and stack pointer */
+	__u32 process; /* of a goroutine's call; 0: all else */
+	__u64 a, b; /* of a call: thread and stack pointer, or goroutine and its stack's depth */
 };
 
 /* In a cell: where a piece lies in its record (or pair), how long it is, whether it was cut. */

@@ -310,7 +310,7 @@ describe("a probe's refusal", function()
 			{ { UPROBE .. "hit_a", where = "uid =" }, "^where: ", 22 },
 			{ { UPROBE .. "hit_a", where = "args.x == 1" }, "args.x", 22 },
 			{ { "usdt:build/fixtures/victim:crumb:nothing" }, "nothing", 2 },
-			{ { "uprobe:build/fixtures/elf_go:_start", returns = true }, "breaks Go programs", 95 },
+			{ { "uprobe:build/fixtures/elf_go:_start", returns = true }, "is no function of Go's", 95 },
 		} do
 			local probe <const>, message <const>, errno <const> = trace:probe(row[1])
 			assert.is_nil(probe)

@@ -21,6 +21,7 @@ local arguments = {}
 ---@field registers_missing string? why there are none, and what works
 ---@field retval_type table? TYPE of what is returned, where that is known; its bits above are nobody's
 ---@field file table? what keeps the types of a user function open
+---@field goroutine boolean? its calls go on in other threads
 ---@field kernel fun(): crumb.Btf?, string? the kernel's types
 
 local HOOKS <const> = {
@@ -60,7 +61,7 @@ function arguments.scope(site)
 		hook = HOOKS[site.kind] or site.kind,
 		args = found.args, args_missing = found.missing,
 		registers = found.registers, registers_missing = found.registers_missing,
-		retval_type = found.retval_type, file = found.file, kernel = function() return kernel.btf() end,
+		retval_type = found.retval_type, file = found.file, goroutine = site.go ~= nil, kernel = function() return kernel.btf() end,
 	}
 	if site.kind == "kprobe" and (site.offset or 0) ~= 0 then
 		scope.args, scope.args_missing = nil, INSIDE:format(site.offset)

@@ -266,7 +266,7 @@ end
 function Probe:sweep()
 	local mine <const> = {}
 	for _, place in ipairs(self.live.places) do mine[place.number] = true end
-	pairs_of.sweep(self.live.engine, function(key, pair) return mine[pair.site] and pairs_of.thread_gone(key) end)
+	pairs_of.sweep(self.live.engine, function(key, pair) return mine[pair.site] and pairs_of.caller_gone(key) end)
 end
 
 local function account_of(self, place)

@@ -124,12 +124,10 @@ function registers.numbered(number)
 	return kept and { register = kept } or { context = registers.offset(name), width = 8 }
 end
 
--- Of Go's functions, whose results lie in the registers of its arguments.
+-- Of Go's functions, whose results lie in the registers of its arguments: the first one where C's does.
 local function of_go()
 	local loads <const> = {}
-	for name, load in pairs(registers.FUNCTION) do
-		if name ~= "retval" then loads[name] = load end
-	end
+	for name, load in pairs(registers.FUNCTION) do loads[name] = load end
 	for number in ipairs(GO[MACHINE] or {}) do
 		loads["arg" .. number - 1] = registers.word("go", number - 1)
 	end

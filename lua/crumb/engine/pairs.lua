@@ -27,14 +27,13 @@ function pairs_of.sweep(engine, gone)
 	end
 end
 
---- Whether the thread of a call is there no more.
+--- Whether the thread of a call is there no more, or, of a goroutine's, the process: goroutines come and go unseen.
 ---@param key table
 ---@return boolean
-function pairs_of.thread_gone(key)
+function pairs_of.caller_gone(key)
 	-- A namespace numbers other threads than the kernel does.
 	if core.pid_namespace() ~= 0 then return false end
-	local thread <const> = key.a & 0xffffffff
-	local file <close> = io.open(("/proc/%d/stat"):format(thread))
+	local file <close> = io.open(("/proc/%d/stat"):format(key.process ~= 0 and key.process or key.a & 0xffffffff))
 	return file == nil
 end
 

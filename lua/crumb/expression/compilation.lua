@@ -27,7 +27,7 @@ local ONE_CONTEXT <const> = { fentry = true, fexit = true }
 function compilation.begin(rule, scope)
 	return setmetatable({
 		rule = rule, scope = scope, kept = {}, source = { option = "rule" },
-		graph = node.graph(ONE_CONTEXT[scope.hook]),
+		graph = node.graph(ONE_CONTEXT[scope.hook], scope.goroutine),
 	}, Compilation)
 end
 

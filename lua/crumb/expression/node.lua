@@ -17,10 +17,16 @@ local STABLE <const> = {
 	ARG0 = true, ARG1 = true, ARG2 = true, ARG3 = true, ARG4 = true, ARG5 = true,
 }
 
+-- What is another at the end of a call that may end in another thread.
+local OF_THREAD <const> = { TID = true, TASK = true }
+
 --- Makes a graph.
 ---@param context_is_stable boolean? the hook's context is the same at a call's end
-function node.graph(context_is_stable)
-	return setmetatable({ known = {}, count = 0, context_is_stable = context_is_stable or false }, Nodes)
+---@param changes_threads boolean? a call may end in another thread than it began in
+function node.graph(context_is_stable, changes_threads)
+	return setmetatable({
+		known = {}, count = 0, context_is_stable = context_is_stable or false, changes_threads = changes_threads or false,
+	}, Nodes)
 end
 
 local SIGNED_OPS <const> = { DIV = "signed DIV", MOD = "signed MOD", SHR = "signed SHR" }
@@ -63,7 +69,7 @@ end
 
 function Nodes:builtin(name)
 	local made <const> = self:make("BUILTIN", nil, nil, nil, nil, nil, name)
-	made.stable = STABLE[name] or false
+	made.stable = STABLE[name] and not (self.changes_threads and OF_THREAD[name]) or false
 	return made
 end
 

@@ -5,11 +5,12 @@ local cookie <const> = require "crumb.cookie"
 local lazy <const> = require "crumb.lazy"
 local live <const> = require "crumb.trace.live"
 
+local go_calls <const> = lazy "crumb.trace.go_calls"
 local show <const> = lazy "crumb.show"
 
 local opening = {}
 
-local EINVAL <const>, EOPNOTSUPP <const> = 22, 95
+local EINVAL <const> = 22
 
 local function misuse(format, ...) error(format:format(...), 0) end
 
@@ -19,12 +20,15 @@ local function of_syscall(site, prefix)
 end
 
 -- What a hit or a pair's beginning is attached to, by its kind, where that is not the site itself.
-local ENTRIES <const> = { syscall = function(site) return of_syscall(site, "sys_enter_") end }
+local ENTRIES <const> = {
+	syscall = function(site) return of_syscall(site, "sys_enter_") end,
+	uprobe = function(site) return site.go and site.go.entry end,
+}
 
--- And a pair's end.
+-- And a pair's end; a list of several.
 local RETURNS <const> = {
 	kprobe = function() return { returns = true } end,
-	uprobe = function() return { returns = true } end,
+	uprobe = function(site) return site.go and site.go.ends or { returns = true } end,
 	fentry = function() return { kind = "fexit" } end,
 	syscall = function(site) return of_syscall(site, "sys_exit_") end,
 }
@@ -87,15 +91,6 @@ local function as_attached(found, targets)
 	return list
 end
 
--- Why a function's return cannot be awaited; nil where it can.
-local function on_moving_stacks(files)
-	for path, file in pairs(files) do
-		if file.elf:is_go() then
-			return ("%s: returns = true breaks Go programs: their stacks move, and the return address with them"):format(path)
-		end
-	end
-end
-
 --- The sites that targets mean.
 --- Errors: nil, message, errno; raises (level 0) for wrong use.
 ---@param given table targets and options of choice
@@ -107,7 +102,9 @@ function opening.resolve(given, returns, files)
 	local targets <const> = targets_of(given, returns)
 	local found <const>, message <const>, errno <const> = choice.sites(targets, given, files)
 	if not found then return nil, as_asked(message, targets), errno end
-	return as_attached(found, targets)
+	local sites <const> = as_attached(found, targets)
+	if not returns or not next(files) then return sites end
+	return go_calls.find(sites, targets, files, given.missing)
 end
 
 --- The sites that are asked for, and their cookies.
@@ -122,8 +119,6 @@ end
 function opening.sites(trace, given, returns, files)
 	local found <const>, message <const>, errno <const> = opening.resolve(given, returns, files)
 	if not found then return nil, message, errno end
-	local moving <const> = returns and on_moving_stacks(files)
-	if moving then return nil, moving, EOPNOTSUPP end
 	local wanted = choice.guard(given.cookie)
 	if wanted == nil then
 		wanted = function()
@@ -179,23 +174,38 @@ local function with(site, changes)
 	return setmetatable(changes, { __index = site })
 end
 
-local function attach(attachment, places, role, pid, skipped, changes)
+-- What the kernel did not take of a place's sites takes the place with it, once.
+local function collect(refused, skipped)
+	for _, site in ipairs(refused) do
+		local place <const> = site.place
+		if not place.refused then
+			place.refused, place.site.reason = true, site.reason
+			skipped[#skipped + 1] = place.site
+		end
+	end
+end
+
+-- What is attached for a place: what `change` says is different there from its site; of a list, several.
+local function append_sites(place, change, role, sites, bits)
+	local changes <const> = change and change(place.site) or {}
+	for _, one in ipairs(changes[1] and changes or { changes }) do
+		one.place = place
+		sites[#sites + 1], bits[#bits + 1] = with(place.site, one), place.number | role << 32
+	end
+end
+
+local function attach(attachment, places, role, goroutine, pid, skipped, changes)
 	local sites <const>, bits <const> = {}, {}
 	for _, place in ipairs(places) do
 		if not place.refused then
-			local change <const> = changes[place.site.kind]
-			sites[#sites + 1] = with(place.site, change and change(place.site) or {})
-			bits[#bits + 1] = place.number | role << 32
-			sites[#sites].place = place
+			local site <const> = place.site
+			append_sites(place, changes[site.kind], site.go and role | goroutine or role, sites, bits)
 		end
 	end
 	local refused <const> = skipped and {}
 	local done <const>, message <const>, errno <const> = attachment:add(sites, bits, pid, refused)
 	if not done then return nil, message, errno end
-	for _, site in ipairs(refused or {}) do
-		site.place.refused, site.place.site.reason = true, site.reason
-		skipped[#skipped + 1] = site.place.site
-	end
+	collect(refused or {}, skipped)
 	return true
 end
 
@@ -213,11 +223,13 @@ function opening.attach(trace, attachment, places, how, given, skipped)
 	local pid <const> = not given.follow and given.pid or nil
 	local collected <const> = given.missing == "skip" and skipped or nil
 	if how == "call" then
-		local done <const>, message <const>, errno <const> = attach(attachment, places, role.RETURN, pid, collected, RETURNS)
+		local done <const>, message <const>, errno <const> = attach(attachment, places, role.RETURN, role.GOROUTINE, pid, collected,
+			RETURNS)
 		if not done then return nil, message, errno end
 	end
 	local roles <const> = { hit = role.HIT, call = role.OPEN, from = role.OPEN, to = role.TO }
-	local done <const>, message <const>, errno <const> = attach(attachment, places, roles[how], pid, collected, ENTRIES)
+	local done <const>, message <const>, errno <const> = attach(attachment, places, roles[how], role.GOROUTINE, pid, collected,
+		ENTRIES)
 	if not done then return nil, message, errno end
 	for _, place in ipairs(places) do
 		if not place.refused then return true end

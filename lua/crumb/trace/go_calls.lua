@@ -1,0 +1,61 @@
+--- go_calls: where the calls of Go's functions begin and end, whose stacks move while they run.
+--
+-- A return address on such a stack cannot be replaced, so an end is a uprobe at each of the function's RET instructions,
+-- and the engine knows a call by its goroutine.
+
+local code <const> = require "crumb.names.code"
+local glob <const> = require "crumb.names.glob"
+
+local go_calls = {}
+
+local EOPNOTSUPP <const> = 95
+
+-- A function that was named is missed, one that a glob took is not.
+local function is_named(site, targets)
+	for _, one in ipairs(targets) do
+		if one.text == site.target then return one.exact or not one.symbol or not glob.is(one.symbol) or one.symbol == site.symbol end
+	end
+	return true
+end
+
+-- Places that a call's sites are attached to, each one of its own.
+local function place(site, offset)
+	return { offset = offset, key = ("%s:%d"):format(site.file, offset) }
+end
+
+--- Tells the sites in Go programs where their calls begin and end: `site.go`, { entry =, ends = { … } }, each what is
+--- different there from the site itself. Those that have no end that can be seen are skipped.
+--- Errors: nil, message, errno EOPNOTSUPP where one of these was named, or no site is left.
+---@param found crumb.Site[] with the field `skipped`
+---@param targets crumb.Target[]
+---@param files table from choice.files()
+---@param missing string? "skip": what was named is skipped too
+---@return crumb.Site[]?, string?, integer?
+function go_calls.find(found, targets, files, missing)
+	local by_path <const> = {}
+	for _, file in pairs(files) do by_path[file.path] = file.elf:is_go() and file.elf or nil end
+	if not next(by_path) then return found end
+	local kept <const> = { skipped = found.skipped }
+	local refused
+	for _, site in ipairs(found) do
+		local elf <const> = by_path[site.file]
+		local call, why = nil, nil
+		if elf then call, why = code.go_call(elf, site) end
+		if why then
+			local reason <const> = ("%s: the return of '%s' cannot be awaited: %s"):format(site.target, site.symbol, why)
+			if missing ~= "skip" and is_named(site, targets) then return nil, reason, EOPNOTSUPP end
+			site.reason, site.errno, refused = reason, EOPNOTSUPP, refused or reason
+			kept.skipped[#kept.skipped + 1] = site
+		else
+			if call then
+				site.go = { entry = place(site, call.entry), ends = {} }
+				for i, offset in ipairs(call.returns) do site.go.ends[i] = place(site, offset) end
+			end
+			kept[#kept + 1] = site
+		end
+	end
+	if #kept == 0 then return nil, refused, EOPNOTSUPP end
+	return kept
+end
+
+return go_calls

@@ -1,0 +1,229 @@
+-- Calls of Go's functions: their ends are seen wherever they end, while stacks move and goroutines change threads.
+local core = require "crumb.core"
+local features = require "crumb.bpf.features"
+local tracer = require "support.tracer"
+
+local PATH = "build/fixtures/"
+local EOPNOTSUPP = 95
+
+local output
+
+local function target(name, layout) return ("uprobe:%s%s:main.%s"):format(PATH, layout or "go_plain", name) end
+
+local function has(layout)
+	local file = io.open(PATH .. layout)
+	if not file then pending("there is no " .. layout .. " (built by make where there is Go)") end
+	file:close()
+end
+
+-- A victim that waits to be started: GOROUTINES ROUNDS DEPTH PAUSE_US.
+local function spawn(trace, layout, ...)
+	return assert(trace:spawn { "/bin/sh", "-c", ('exec "$0" "$@" >%s 2>&1'):format(output), PATH .. layout, ... })
+end
+
+-- Runs one to its end, which has to be the right one.
+local function run(trace, layout, goroutines, rounds, depth, pause)
+	local job <close> = spawn(trace, layout, tostring(goroutines), tostring(rounds), tostring(depth), tostring(pause))
+	job:start()
+	assert.same({ true, "exit" }, { trace:run { process = job, duration = 60 } })
+	assert.same({ exit = 0 }, job:wait())
+	local file <close> = io.open(output)
+	assert.equal(("done %d\n"):format(goroutines * rounds), file:read "a")
+end
+
+local function probe(trace, given)
+	given.returns = true
+	return assert(trace:probe(given))
+end
+
+-- Every call has begun and ended.
+local function whole(one, calls)
+	local stats = one:stats()
+	tracer.adds_up(stats, calls)
+	assert.same({ 0, 0, 0, 0 }, { stats.pending, stats.unreturned, stats.unmatched, stats.lost })
+	return stats
+end
+
+local function traces(name, use, given)
+	it(name, function()
+		has "go_plain"
+		tracer.with(use, given)
+	end)
+end
+
+local RING = { ring_size = 1 << 22 }
+
+describe("a call in Go", function()
+	setup(function()
+		output = os.tmpname()
+		local hook = features.hook "uprobe"
+		if not hook.cookie then pending(hook.why or "no uprobes") end
+	end)
+	teardown(function() os.remove(output) end)
+
+	traces("ends in another thread than it began in", function(trace)
+		local moved = 0
+		local one = probe(trace, {
+			target "wander", capture = { n = "arg0", result = "retval", took = "latency", before = "entry(tid)" },
+			handler = function(event)
+				assert.equal(3 * event.n + 1, event.result)
+				assert.is_true(event.took >= 50000)
+				if event.before ~= event.tid then moved = moved + 1 end
+			end,
+		})
+		run(trace, "go_plain", 200, 20, 10, 50)
+		assert.equal(4000, whole(one, 4000).delivered)
+		assert.is_true(moved > 0)
+	end, RING)
+
+	traces("is told from those within it, while the stack grows below them", function(trace)
+		local one = probe(trace, {
+			target "deep", capture = { n = "arg0", result = "retval" },
+			handler = function(event) assert.equal(event.n, event.result) end,
+		})
+		local sum = probe(trace, { target "deep", sum = "retval", hist = "latency", by = {} })
+		run(trace, "go_plain", 40, 1, 200, 0)
+		whole(one, 40 * 201)
+		whole(sum, 40 * 201)
+		local row = sum:read()[1]
+		assert.equal(40 * 200 * 201 // 2, row.sum)
+		local counted = 0
+		for _, bucket in ipairs(row.hist) do counted = counted + bucket.count end
+		assert.equal(40 * 201, counted)
+	end, RING)
+
+	traces("has an end wherever it returns, and results in several registers", function(trace)
+		local one = probe(trace, {
+			target "either", capture = { n = "args.n", first = "retval", second = "reg.bx" }, handler = function(event)
+				assert.same(event.n % 2 == 0 and { event.n, -1 } or { -2, event.n }, { event.first, event.second })
+			end,
+		})
+		run(trace, "go_plain", 20, 50, 10, 0)
+		whole(one, 1000)
+	end, RING)
+
+	traces("that panics does not return, and who recovers does", function(trace)
+		local breaks, mended = probe(trace, { target "breaks", count = true }), probe(trace, { target "mended", count = true })
+		run(trace, "go_plain", 20, 10, 10, 0)
+		whole(mended, 200)
+		local stats = breaks:stats()
+		tracer.adds_up(stats, 200)
+		assert.same({ 0, 200, 0 }, { stats.pending, stats.unreturned, stats.unmatched })
+	end)
+
+	traces("is decided at its beginning where that can be", function(trace)
+		local one = probe(trace, { target "wander", where = "arg0 < 10 and retval > 10", count = true })
+		run(trace, "go_plain", 10, 10, 10, 0)
+		local stats = one:stats()
+		tracer.adds_up(stats, 100)
+		assert.same({ 94, 6 }, { stats.filtered, stats.aggregated })
+	end)
+
+	traces("is another one in another process", function(trace)
+		local one = probe(trace, { target "wander", capture = { n = "arg0", result = "retval" }, handler = function(event)
+			assert.equal(3 * event.n + 1, event.result)
+		end })
+		local jobs = {}
+		for i = 1, 4 do
+			jobs[i] = spawn(trace, "go_plain", "20", "20", "10", "200")
+			jobs[i]:start()
+		end
+		for _, job in ipairs(jobs) do
+			assert.same({ true, "exit" }, { trace:run { process = job, duration = 60 } })
+			assert.same({ exit = 0 }, job:wait())
+			job:close()
+		end
+		whole(one, 1600)
+	end, RING)
+
+	traces("stays begun while its process lives, and is given up with it", function(trace)
+		local one = probe(trace, { target "wander", count = true })
+		local job <close> = spawn(trace, "go_plain", "30", "1", "10", "60000000")
+		job:start()
+		local deadline = core.now() + 20000000000
+		while one:stats().pending < 30 and core.now() < deadline do trace:poll(0.01) end
+		assert.equal(30, one:stats().pending) -- each look sweeps
+		job:kill()
+		job:wait()
+		local stats = one:stats()
+		tracer.adds_up(stats, 30)
+		assert.same({ 0, 30 }, { stats.pending, stats.unreturned })
+	end)
+
+	for _, layout in ipairs { "go_stripped", "go_pie", "go_pie_stripped", "go_linked", "go_linked_pie" } do
+		it("ends in " .. layout, function()
+			has(layout)
+			tracer.with(function(trace)
+				local plain = layout:gsub("_stripped", ""):gsub("^go$", "go_plain")
+				local elf <close> = assert(core.elf(PATH .. plain))
+				local offset = elf:find("main.wander")[1].offset
+				local one = probe(trace, {
+					("uprobe:%s%s:0x%x"):format(PATH, layout, offset), capture = { n = "arg0", result = "retval" },
+					handler = function(event) assert.equal(3 * event.n + 1, event.result) end,
+				})
+				run(trace, layout, 20, 20, 10, 50)
+				whole(one, 400)
+			end, RING)
+		end)
+	end
+
+	traces("of one process only", function(trace)
+		local job <close> = spawn(trace, "go_plain", "20", "20", "10", "50")
+		local other <close> = spawn(trace, "go_plain", "20", "20", "10", "50")
+		local one = probe(trace, { target "wander", pid = job.pid, count = true })
+		other:start()
+		job:start()
+		assert.same({ true, "exit" }, { trace:run { process = job, duration = 60 } })
+		assert.same({ true, "exit" }, { trace:run { process = other, duration = 60 } })
+		assert.equal(400, whole(one, one:stats().hits).aggregated)
+	end)
+
+	traces("is seen by a link for each of its ends, where the kernel has no uprobe.multi", function(trace)
+		local hook = features.hook
+		finally(function() features.hook = hook end)
+		features.hook = function(name)
+			if name == "uprobe.multi" then return { available = false, why = "not here" } end
+			return hook(name)
+		end
+		local one = probe(trace, { target "either", count = true })
+		assert.equal("uprobe (not here): 3 sites, 3 kernel links", one.mechanism)
+		run(trace, "go_plain", 20, 20, 10, 0)
+		whole(one, 400)
+	end)
+end)
+
+describe("the return of a Go function that has none to be seen", function()
+	local function refused(trace, name, why)
+		local one, message, errno = trace:probe { target(name), returns = true, count = true }
+		assert.is_nil(one)
+		assert.equal(("%s: the return of 'main.%s' cannot be awaited: %s"):format(target(name), name, why), message)
+		assert.equal(EOPNOTSUPP, errno)
+	end
+
+	traces("is refused with the reason", function(trace)
+		refused(trace, "never", "it never returns")
+		refused(trace, "empty", "it returns with its first instruction")
+		refused(trace, "byHand.abi0", "it is called by the convention of Go's assembly, which keeps no goroutine at hand")
+		local one, message, errno = trace:probe { "uretprobe:" .. PATH .. "go_plain:main.wander", count = true }
+		assert.is_nil(one)
+		assert.matches("a uretprobe breaks Go programs: their stacks move", message, 1, true)
+		assert.equal(EOPNOTSUPP, errno)
+		assert.is_nil(next(trace.probes))
+	end)
+
+	traces("is skipped in a glob, or where it may be", function(trace)
+		local one = assert(trace:probe { target "*", returns = true, count = true, only = function(site)
+			return not site.symbol:find "main%.main"
+		end })
+		local reasons = {}
+		for _, site in ipairs(one.skipped) do reasons[site.symbol] = site.reason:match "awaited: (.*)$" end
+		assert.equal("it never returns", reasons["main.never"])
+		assert.equal("it returns with its first instruction", reasons["main.empty"])
+		run(trace, "go_plain", 10, 10, 10, 0)
+		local rows = {}
+		for _, row in ipairs(one:read()) do rows[row.symbol] = row.count end
+		assert.same({ 100, 100, 100, 110 }, { rows["main.wander"], rows["main.either"], rows["main.mended"], rows["main.deep"] })
+		local some = assert(trace:probe { target "never", target "wander", returns = true, count = true, missing = "skip" })
+		assert.same({ 1, 1, "main.never" }, { #some.sites, #some.skipped, some.skipped[1].symbol })
+	end)
+end)
