@@ -23,6 +23,29 @@ static __always_inline void count_hit(const struct frame *frame, __u32 outcome)
 		__sync_fetch_and_add((__u64 *)account + outcome, 1);
 }
 
+/* Whether the frame's site has made its one report, or is about to; the hit is counted then. */
+static __always_inline bool repeats(const struct frame *frame, bool claim)
+{
+	struct account *account = bpf_map_lookup_elem(&accounts, &frame->site);
+
+	if (!account)
+		return false;
+	if (!*(volatile __u64 *)&account->seen &&
+	    !(claim && __sync_val_compare_and_swap(&account->seen, SEEN_NOT, SEEN_NOW)))
+		return false;
+	__sync_fetch_and_add(&account->repeated, 1);
+	return true;
+}
+
+/* The report that was claimed is made, or lost. */
+static __always_inline void reported(const struct frame *frame, bool made)
+{
+	struct account *account = bpf_map_lookup_elem(&accounts, &frame->site);
+
+	if (account)
+		*(volatile __u64 *)&account->seen = made ? SEEN_DONE : SEEN_NOT;
+}
+
 #define SPENT_BITS 32
 
 /* One word tells the second and what was spent in it, so that no hit counts in two. */

@@ -13,8 +13,8 @@
 #include "emit.h"
 #include "pair.h"
 
-/* Sends, adds and counts what the rule accepted. */
-static __always_inline void deliver(struct frame *frame, struct body *body)
+/* Sends and adds what the rule accepted; the outcome. */
+static __always_inline __u32 deliver(struct frame *frame, struct body *body)
 {
 	__u32 flags = body->flags, outcome = OUTCOME(aggregated);
 	bool whole = true;
@@ -32,7 +32,7 @@ static __always_inline void deliver(struct frame *frame, struct body *body)
 			count_hit(frame, OUTCOME(rows_lost));
 		outcome = emit(frame, body) ? OUTCOME(lost) : OUTCOME(sent);
 	}
-	count_hit(frame, outcome);
+	return outcome;
 }
 
 /* Needs the context, which no global function takes. */
@@ -56,17 +56,20 @@ static __always_inline void read_stacks(void *context, struct frame *frame, __u3
 /* What follows when a rule's steps have accepted the hit. */
 static __always_inline void outlets(void *context, struct frame *frame, struct body *body)
 {
+	__u32 outcome = OUTCOME(lost);
+
 	if ((body->sample | body->limit) && !admitted(frame, body))
 		return;
-	if (body->flags & BODY_SCRATCH) {
-		if (frame->scratch == NO_SCRATCH && !take_scratch(frame)) {
-			count_hit(frame, OUTCOME(lost));
-			return;
-		}
+	if (body->flags & BODY_ONCE && repeats(frame, true))
+		return;
+	if (!(body->flags & BODY_SCRATCH) || frame->scratch != NO_SCRATCH || take_scratch(frame)) {
 		if (body->flags & (BODY_KSTACK | BODY_USTACK))
 			read_stacks(context, frame, body->flags);
+		outcome = deliver(frame, body);
 	}
-	deliver(frame, body);
+	count_hit(frame, outcome);
+	if (body->flags & BODY_ONCE)
+		reported(frame, outcome != OUTCOME(lost));
 }
 
 static __always_inline void begin(struct frame *frame, struct body *body)
@@ -84,7 +87,8 @@ static __always_inline void begin(struct frame *frame, struct body *body)
 static __always_inline __u32 end(struct frame *frame, struct body *body, __u32 role)
 {
 	if (role == ROLE_RETURN) {
-		if (!body && !has_pairs(frame->site))
+		/* Who reports once soon begins no more of them. */
+		if ((!body || body->flags & BODY_ONCE) && !has_pairs(frame->site))
 			return 0;
 		body = NULL;
 	} else if (!body || !accepts(frame, body, body->key_start) || !has_key(frame, body)) {
@@ -117,6 +121,8 @@ static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 		frame->body = end(frame, body, role);
 		body = frame->body ? bpf_map_lookup_elem(&bodies, &frame->body) : NULL;
 	}
+	if (body && body->flags & BODY_ONCE && !pair_ends && repeats(frame, false))
+		return;
 	if (body && with_pairs && role == ROLE_OPEN) {
 		begin(frame, body);
 	} else if (body) {

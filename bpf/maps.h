@@ -27,6 +27,7 @@ struct wire {
 	enum key_kind key_kind;
 	enum aggregate_op aggregate_op;
 	enum body_flag body_flag;
+	enum seen seen;
 	enum bell bell;
 	enum family_key family_key;
 	struct text text;

@@ -49,7 +49,7 @@ struct site {
 
 /*
  * What became of a site's hits, one atomic add each:
- *   hits = filtered + sampled_out + limited + aggregated + sent + lost
+ *   hits = filtered + sampled_out + limited + repeated + aggregated + sent + lost
  *        + pending + unreturned
  *   pending = opened - closed - abandoned,  unreturned = abandoned + refused
  */
@@ -68,7 +68,15 @@ struct account {
 	__u64 rows_lost; /* by the aggregates of a rule that sends events too */
 	__u64 ticks; /* for `sample` */
 	__u64 spent; /* for `limit`: the second in the upper half, and how many in it */
-	__u64 reserved[2];
+	__u64 repeated; /* of a rule that reports once: after the report, or while it is made */
+	__u64 seen; /* enum seen */
+};
+
+/* How far the one report of a site is.  One that is lost is none: then the next hit is reported. */
+enum seen {
+	SEEN_NOT,
+	SEEN_NOW, /* somebody makes it */
+	SEEN_DONE,
 };
 
 /* Steps compute values into slots and choose the way; they only ever go forward. */
@@ -223,6 +231,7 @@ enum body_flag {
 	BODY_SCRATCH =
 		64, /* its outlets need a scratch slot: events, stacks, keys that are not small */
 	BODY_STACK_KEYS = 128,
+	BODY_ONCE = 256, /* each site reports one hit, the first that is accepted */
 };
 
 /*

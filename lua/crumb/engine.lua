@@ -135,7 +135,7 @@ end
 --- Errors: nil, message, errno.
 ---@param plan table
 ---@param layout crumb.Layout? of its records
----@param place { ring: integer?, table: integer?, owner: integer?, partner: crumb.Body? } partner nil: itself
+---@param place { ring: integer?, table: integer?, owner: integer?, partner: crumb.Body?, once: boolean? } partner nil: itself
 ---@return crumb.Body?, string?, integer?
 function Engine:body(plan, layout, place)
 	local number <const>, message <const>, errno <const> = take(self, "bodies", "bodies of rules")
@@ -148,7 +148,7 @@ function Engine:body(plan, layout, place)
 	local generation <const> = self.generation + 1
 	self.generation = generation
 	local done <const>, why <const>, code <const> = self.maps.bodies:update(number, body.encode(plan, self.wire, numbers, {
-		generation = generation, ring = place.ring, table = place.table, owner = place.owner,
+		generation = generation, ring = place.ring, table = place.table, owner = place.owner, once = place.once,
 		partner = place.partner and place.partner.number or number,
 	}))
 	if not done then

@@ -283,7 +283,8 @@ local function accounts_of(self, what)
 	return list
 end
 
---- What became of every hit: hits = filtered + sampled_out + limited + aggregated + sent + lost + pending + unreturned.
+--- What became of every hit: hits = filtered + sampled_out + limited + repeated + aggregated + sent + lost + pending +
+--- unreturned.
 --- Of the whole probe also `delivered`, and `dropped` (events that the script never got, for they were too many or it
 --- had closed the probe), and `missed` and `recursion_misses`, which the kernel counts for all that use the program.
 --- Errors: raises when no site has the cookie.

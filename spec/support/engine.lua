@@ -7,11 +7,11 @@ local registers = require "crumb.arguments.registers"
 local Victim = require "support.victim"
 
 local ENUMS <const> = {
-	"limit", "role", "op", "flag", "builtin", "reg", "output_kind", "key_kind", "aggregate_op", "body_flag", "bell",
+	"limit", "role", "op", "flag", "builtin", "reg", "output_kind", "key_kind", "aggregate_op", "body_flag", "bell", "seen",
 }
-local FLAGS <const> = { "event", "row", "small", "kstack", "ustack", "call", "scratch", "stack_keys" }
+local FLAGS <const> = { "event", "row", "small", "kstack", "ustack", "call", "scratch", "stack_keys", "once" }
 local WORDS <const> = { SLOT = 1, SITE = 1, COMM = 2, STRING = 8, KSTACK = 1, USTACK = 1, SAVED_STRING = 8 }
-local MEASURES <const> = { ticks = true, spent = true, reserved = true }
+local MEASURES <const> = { ticks = true, spent = true, seen = true }
 local BODIES <const> = 8 -- that specs use
 local OWN <const> = { [".rodata.copy"] = true, no_programs = true }
 local VERDICT <const> = { accept = 254, reject = 255 }

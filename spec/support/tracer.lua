@@ -42,8 +42,8 @@ end
 
 --- Fails when the account does not add up to what the victim counted.
 function tracer.adds_up(stats, hits)
-	local sum <const> = stats.filtered + stats.sampled_out + stats.limited + stats.aggregated + stats.sent + stats.lost
-		+ stats.pending + stats.unreturned
+	local sum <const> = stats.filtered + stats.sampled_out + stats.limited + stats.repeated + stats.aggregated + stats.sent
+		+ stats.lost + stats.pending + stats.unreturned
 	assert(stats.hits == sum, ("%d hits, but the outcomes are %d"):format(stats.hits, sum))
 	assert(stats.hits == hits, ("%d hits instead of %d"):format(stats.hits, hits))
 end

@@ -68,14 +68,15 @@ end
 ---@param plan table see doc/design/0002-tracer.md
 ---@param wire crumb.Wire
 ---@param numbers { patterns: integer[], sets: integer[], text_sets: integer[] } of what the plan lists, in its order
----@param place { generation: integer, ring: integer?, table: integer?, owner: integer?, partner: integer? }
+---@param place { generation: integer, ring: integer?, table: integer?, owner: integer?, partner: integer?,
+--- once: boolean? }
 ---@return table
 function body.encode(plan, wire, numbers, place)
 	local function output(one)
 		return { kind = wire.output_kind[one.kind], slot = one.slot or 0, length = one.length or 0, size = one.size or 0 }
 	end
 	return {
-		generation = place.generation, flags = flags_of(plan, wire),
+		generation = place.generation, flags = flags_of(plan, wire) | (place.once and wire.body_flag.ONCE or 0),
 		sample = plan.sample or 0, limit = plan.limit or 0,
 		ring = place.ring or 0, table = place.table or 0, owner = place.owner or 0, partner = place.partner or 0,
 		open_start = way(plan.steps, plan.open_start or 0, wire), key_start = way(plan.steps, plan.key_start or 0, wire),

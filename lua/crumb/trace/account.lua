@@ -3,7 +3,7 @@
 local account = {}
 
 local SUMMED <const> = {
-	"filtered", "sampled_out", "limited", "aggregated", "sent", "lost", "opened", "closed", "abandoned", "refused",
+	"filtered", "sampled_out", "limited", "repeated", "aggregated", "sent", "lost", "opened", "closed", "abandoned", "refused",
 	"unmatched", "rows_lost",
 }
 
@@ -19,15 +19,17 @@ function account.sum(list)
 	return sum
 end
 
---- What it means for people: hits = filtered + sampled_out + limited + aggregated + sent + lost + pending + unreturned.
+--- What it means for people: hits = filtered + sampled_out + limited + repeated + aggregated + sent + lost + pending +
+--- unreturned.
 ---@param sum table<string, integer>
 ---@return table<string, integer>
 function account.explain(sum)
 	local pending <const> = sum.opened - sum.closed - sum.abandoned
 	local unreturned <const> = sum.abandoned + sum.refused
 	return {
-		hits = sum.filtered + sum.sampled_out + sum.limited + sum.aggregated + sum.sent + sum.lost + pending + unreturned,
-		filtered = sum.filtered, sampled_out = sum.sampled_out, limited = sum.limited, aggregated = sum.aggregated,
+		hits = sum.filtered + sum.sampled_out + sum.limited + sum.repeated + sum.aggregated + sum.sent + sum.lost + pending
+			+ unreturned,
+		filtered = sum.filtered, sampled_out = sum.sampled_out, limited = sum.limited, repeated = sum.repeated, aggregated = sum.aggregated,
 		sent = sum.sent, lost = sum.lost, pending = pending, unreturned = unreturned,
 		unmatched = sum.unmatched, rows_lost = sum.rows_lost,
 	}
