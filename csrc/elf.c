@@ -57,11 +57,12 @@ int elf_fail(lua_State *L, int err, const char *what, const char *reason)
 	return 3;
 }
 
-/* core.elf(path) -> crumb.Elf | nil, message, errno */
+/* core.elf(path, debug) -> crumb.Elf | nil, message, errno; debug: where separate debug files lie */
 int l_elf_open(lua_State *L)
 {
 	size_t length;
 	const char *path = luaL_checklstring(L, 1, &length);
+	const char *debug = luaL_optstring(L, 2, NULL);
 	char reason[ELF_REASON];
 	struct elf_handle *handle;
 	struct elf *elf;
@@ -76,6 +77,8 @@ int l_elf_open(lua_State *L)
 	err = crumb_elf_open(&elf->file, path, reason);
 	if (err)
 		return elf_fail(L, err, lua_pushfstring(L, "open %s", path), reason);
+	if (debug)
+		elf->file.debug_root = strdup(debug);
 	handle->handle.release = release;
 	return 1;
 }
@@ -159,7 +162,10 @@ static void l_push_symbol(lua_State *L, struct elf *elf, const struct elf_symbol
 		l_set_integer(L, "offset", offset);
 	l_set_string(L, "bind", binding(symbol->info));
 	l_set_string(L, "type", resolver ? "ifunc" : "func");
-	l_set_string(L, "table", symbol->dynamic ? "dynsym" : "symtab");
+	l_set_string(L, "table",
+		     symbol->dynamic                 ? "dynsym"
+		     : elf->symbols.source == ELF_GO ? "gopclntab"
+						     : "symtab");
 	l_set_boolean(L, "imported", symbol->imported);
 	if (symbol->version) {
 		l_set_string(L, "version", symbol->version);
@@ -234,15 +240,6 @@ static int l_names(lua_State *L)
 	return 1;
 }
 
-static int l_stripped(lua_State *L)
-{
-	struct elf *elf = elf_check_content(L);
-	GElf_Shdr header;
-
-	lua_pushboolean(L, !crumb_elf_by_type(&elf->file, SHT_SYMTAB, &header));
-	return 1;
-}
-
 static int l_offset(lua_State *L)
 {
 	struct elf *elf = elf_check_content(L);
@@ -294,86 +291,24 @@ static int l_machine(lua_State *L)
 	return 1;
 }
 
-static int l_is_go(lua_State *L)
-{
-	static const char *const marks[] = { ".go.buildinfo", ".note.go.buildid", ".gopclntab" };
-	struct elf *elf = elf_check_content(L);
-	GElf_Shdr header;
-	bool go = false;
-
-	for (size_t i = 0; i < sizeof(marks) / sizeof(*marks) && !go; i++)
-		go = crumb_elf_by_name(&elf->file, marks[i], &header);
-	lua_pushboolean(L, go);
-	return 1;
-}
-
-/* Pushes a list of the strings that entries of that tag name. */
-static int l_dynamic(lua_State *L, const struct elf *elf, Elf64_Sxword tag)
-{
-	char reason[ELF_REASON] = "";
-	struct elf_bytes bytes, strings;
-	GElf_Shdr header;
-	Elf_Scn *section = crumb_elf_by_type(&elf->file, SHT_DYNAMIC, &header);
-	lua_Integer count = 0;
-	Elf64_Dyn entry;
-	int err;
-
-	lua_newtable(L);
-	if (!section)
-		return 1;
-	err = crumb_elf_bytes(&elf->file, section, &bytes, reason);
-	if (!err)
-		err = crumb_elf_linked(&elf->file, header.sh_link, &strings, reason);
-	if (err)
-		return elf_fail(L, err, "read the dynamic section", reason);
-	for (uint64_t at = 0; bytes.size - at >= sizeof(entry); at += sizeof(entry)) {
-		const char *name;
-		size_t length;
-
-		memcpy(&entry, bytes.data + at, sizeof(entry));
-		if (entry.d_tag == DT_NULL)
-			break;
-		if (entry.d_tag != tag)
-			continue;
-		name = crumb_elf_string(&strings, entry.d_un.d_val, &length);
-		if (!name)
-			continue;
-		lua_pushlstring(L, name, length);
-		lua_rawseti(L, -2, ++count);
-	}
-	return 1;
-}
-
-static int l_needed(lua_State *L)
-{
-	return l_dynamic(L, elf_check_content(L), DT_NEEDED);
-}
-
-/* The name by which programs ask for this library, or nil alone. */
-static int l_soname(lua_State *L)
-{
-	int pushed = l_dynamic(L, elf_check_content(L), DT_SONAME);
-
-	if (pushed == 1)
-		lua_rawgeti(L, -1, 1);
-	return pushed;
-}
-
 void elf_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "find", l_find },       { "functions", l_elf_functions },
-		{ "names", l_names },     { "stripped", l_stripped },
-		{ "offset", l_offset },   { "executable", l_executable },
-		{ "path", l_path },       { "identity", l_identity },
-		{ "machine", l_machine }, { "is_go", l_is_go },
-		{ "needed", l_needed },   { "soname", l_soname },
+		{ "executable", l_executable },
+		{ "find", l_find },
+		{ "functions", l_elf_functions },
+		{ "identity", l_identity },
+		{ "machine", l_machine },
+		{ "names", l_names },
+		{ "offset", l_offset },
+		{ "path", l_path },
 		{ NULL, NULL },
 	};
 
 	handle_class(L, ELF, methods);
 	luaL_getmetatable(L, ELF);
 	lua_getfield(L, -1, "methods");
+	luaL_setfuncs(L, elf_about_methods, 0);
 	luaL_setfuncs(L, elf_code_methods, 0);
 	luaL_setfuncs(L, elf_note_methods, 0);
 	lua_pop(L, 2);

@@ -54,6 +54,6 @@ void elf_set_demangled(lua_State *L, struct elf *elf, const struct elf_symbol *s
 int l_elf_functions(lua_State *L);
 void elf_functions_register(lua_State *L);
 
-extern const luaL_Reg elf_code_methods[], elf_note_methods[];
+extern const luaL_Reg elf_about_methods[], elf_code_methods[], elf_note_methods[];
 
 #endif

@@ -70,8 +70,8 @@ static int open_regular(struct elf_file *file, const char *path, char *reason)
 	if (fd < 0)
 		return -fd;
 	file->fd = fd;
-	file->size = (uint64_t)status.st_size;
-	return file->size ? 0 : refuse(reason, ENOEXEC, "the file is empty");
+	file->path = strdup(path);
+	return file->path ? 0 : ENOMEM;
 }
 
 int crumb_elf_read(const struct elf_file *file, void *to, size_t length, uint64_t offset)
@@ -216,30 +216,54 @@ static int read_sections(const struct elf_file *file, char *reason)
 	return 0;
 }
 
-static int open_checked(struct elf_file *file, const char *path, char *reason)
+static int check(struct elf_file *file, char *reason)
 {
-	int err = open_regular(file, path, reason);
+	struct stat status;
+	int err;
 
-	if (!err)
-		err = check_header(file, reason);
+	if (fstat(file->fd, &status))
+		return errno;
+	file->size = (uint64_t)status.st_size;
+	if (!file->size)
+		return refuse(reason, ENOEXEC, "the file is empty");
+	err = check_header(file, reason);
 	if (err)
 		return err;
 	elf_version(EV_CURRENT);
 	file->elf = elf_begin(file->fd, ELF_C_READ, NULL);
 	if (!file->elf || elf_kind(file->elf) != ELF_K_ELF)
 		return refuse(reason, ENOEXEC, "libelf refuses it: %s", elf_errmsg(-1));
-	err = read_segments(file, reason);
-	return err ? err : read_sections(file, reason);
+	return read_sections(file, reason);
+}
+
+static void begin(struct elf_file *file, int fd, char *reason)
+{
+	memset(file, 0, sizeof(*file));
+	file->fd = fd;
+	reason[0] = 0;
 }
 
 int crumb_elf_open(struct elf_file *file, const char *path, char *reason)
 {
 	int err;
 
-	memset(file, 0, sizeof(*file));
-	file->fd = -1;
-	reason[0] = 0;
-	err = open_checked(file, path, reason);
+	begin(file, -1, reason);
+	err = open_regular(file, path, reason);
+	if (!err)
+		err = check(file, reason);
+	if (!err)
+		err = read_segments(file, reason);
+	if (err)
+		crumb_elf_close(file);
+	return err;
+}
+
+int crumb_elf_open_debug(struct elf_file *file, int fd, char *reason)
+{
+	int err;
+
+	begin(file, fd, reason);
+	err = check(file, reason);
 	if (err)
 		crumb_elf_close(file);
 	return err;
@@ -260,6 +284,8 @@ int crumb_elf_leave(struct elf_file *file)
 void crumb_elf_close(struct elf_file *file)
 {
 	crumb_elf_leave(file);
+	free(file->path);
+	free(file->debug_root);
 	free(file->segments);
 	if (file->elf)
 		elf_end(file->elf);

@@ -25,6 +25,8 @@ struct elf_segment {
 
 struct elf_file {
 	int fd;
+	char *path; /* as it was opened; NULL: by a descriptor */
+	char *debug_root; /* where separate debug files lie; NULL: the usual place */
 	Elf *elf;
 	uint64_t size;
 	struct elf_segment *segments;
@@ -39,6 +41,12 @@ struct elf_bytes {
 /* 0, or an errno and why in `reason` ("" where the errno says it all). */
 int crumb_elf_open(struct elf_file *file, const char *path, char *reason);
 void crumb_elf_close(struct elf_file *file);
+
+/*
+ * The same of a file that holds what was taken out of another one, so its segments are not in it.
+ * Takes the descriptor, in any case.
+ */
+int crumb_elf_open_debug(struct elf_file *file, int fd, char *reason);
 
 /*
  * Gives back the descriptor alone: what has been read stays, and what has not gives an error.

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elf_debug.h"
 #include "elf_demangled.h"
+#include "gopclntab.h"
 
 #define SYMBOLS_MAX (8u << 20)
 #define VERSION_INDEX 0x7fff /* the rest of a versym is the bit for "hidden" */
@@ -254,10 +256,53 @@ static int make_index(struct elf_symbols *symbols)
 	return 0;
 }
 
+/* The names that the file itself does not have only make it better known: what is wrong with them is passed over. */
+static void read_elsewhere(struct elf_symbols *symbols, const struct elf_file *file,
+			   struct table *table, struct gopclntab *go)
+{
+	char reason[ELF_REASON];
+
+	if (!crumb_debug_file(&symbols->debug, file, &symbols->debug_path)) {
+		if (!read_table(&symbols->debug, SHT_SYMTAB, table, reason) && table->symbols.size)
+			symbols->source = ELF_DEBUG_FILE;
+		else
+			crumb_elf_close(&symbols->debug);
+	}
+	if (!symbols->source && !crumb_debug_data(&symbols->debug, file)) {
+		if (!read_table(&symbols->debug, SHT_SYMTAB, table, reason) && table->symbols.size)
+			symbols->source = ELF_DEBUG_DATA;
+		else
+			crumb_elf_close(&symbols->debug);
+	}
+	crumb_elf_leave(&symbols->debug);
+	if (!symbols->source)
+		memset(table, 0, sizeof(*table));
+	if (!symbols->source && !crumb_gopclntab_open(go, file, reason))
+		symbols->source = ELF_GO;
+}
+
+static void fill_go(struct elf_symbols *symbols, const struct gopclntab *go)
+{
+	for (uint32_t i = 0; i < go->count; i++) {
+		struct go_function function;
+
+		crumb_gopclntab_function(go, i, &function);
+		if (function.length && function.length <= ELF_STRING_MAX)
+			symbols->list[symbols->count++] = (struct elf_symbol){
+				.name = function.name,
+				.length = (uint16_t)function.length,
+				.value = function.address,
+				.size = function.size,
+				.info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+			};
+	}
+}
+
 static int load(struct elf_symbols *symbols, const struct elf_file *file, char *reason)
 {
+	struct gopclntab go = { 0 };
 	struct table tables[2];
-	uint32_t functions;
+	size_t functions;
 	int err = read_table(file, SHT_DYNSYM, &tables[0], reason);
 
 	if (!err)
@@ -266,12 +311,19 @@ static int load(struct elf_symbols *symbols, const struct elf_file *file, char *
 		err = read_versions(symbols, file, &tables[0]);
 	if (err)
 		return err;
-	functions = count_functions(&tables[0]) + count_functions(&tables[1]);
-	symbols->list = calloc((size_t)functions + 1, sizeof(*symbols->list));
+	symbols->exports = tables[0].symbols.size;
+	if (tables[1].symbols.size)
+		symbols->source = ELF_SYMTAB;
+	else
+		read_elsewhere(symbols, file, &tables[1], &go);
+	functions = count_functions(&tables[0]) + count_functions(&tables[1]) + go.count;
+	symbols->list = calloc(functions + 1, sizeof(*symbols->list));
 	if (!symbols->list)
 		return ENOMEM;
-	for (int i = 0; i < 2 && !err; i++)
-		err = fill(symbols, &tables[i], reason);
+	err = fill(symbols, &tables[0], reason);
+	if (!err && fill(symbols, &tables[1], reason) && symbols->source == ELF_SYMTAB)
+		err = ENOEXEC;
+	fill_go(symbols, &go);
 	return err ? err : make_index(symbols);
 }
 
@@ -280,6 +332,7 @@ int crumb_symbols_load(struct elf_symbols *symbols, const struct elf_file *file,
 	int err;
 
 	memset(symbols, 0, sizeof(*symbols));
+	symbols->debug.fd = -1;
 	reason[0] = 0;
 	err = load(symbols, file, reason);
 	if (err)
@@ -293,6 +346,9 @@ void crumb_symbols_free(struct elf_symbols *symbols)
 	free(symbols->heads);
 	free(symbols->versions);
 	crumb_symbols_forget_demangled(symbols);
+	if (symbols->debug.elf)
+		crumb_elf_close(&symbols->debug);
+	free(symbols->debug_path);
 	memset(symbols, 0, sizeof(*symbols));
 }
 

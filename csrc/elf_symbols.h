@@ -1,8 +1,10 @@
 /*
  * elf_symbols: the functions that an ELF file names, indexed by name.
  *
- * Read once from .dynsym and .symtab; the names stay in the file's own tables, so the index
- * must not outlive the file.  A name ends before its first '@': what follows is its version.
+ * Read once from .dynsym and .symtab; where the latter was taken out, from the first of these that
+ * there is: the separate debug file's, the one packed into .gnu_debugdata, Go's own table.  The
+ * names stay in the files' tables, so the index must not outlive the file.  In symbol tables a name
+ * ends before its first '@': what follows is its version.
  */
 #ifndef CRUMB_ELF_SYMBOLS_H
 #define CRUMB_ELF_SYMBOLS_H
@@ -34,7 +36,14 @@ struct elf_symbol {
 	bool standard; /* the version that a bare name means: foo@@VERSION */
 };
 
+/* Where names that are not exported come from. */
+enum elf_source { ELF_NO_SOURCE, ELF_SYMTAB, ELF_DEBUG_FILE, ELF_DEBUG_DATA, ELF_GO };
+
 struct elf_symbols {
+	enum elf_source source;
+	struct elf_file debug; /* the one that holds the symbols; its descriptor is given back */
+	char *debug_path; /* of a separate debug file */
+	bool exports; /* there is a .dynsym */
 	struct elf_symbol *list;
 	uint32_t count;
 	uint32_t *heads;

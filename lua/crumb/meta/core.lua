@@ -352,8 +352,20 @@ function Elf:go_function(offset) end
 ---@return boolean
 function Elf:executable(offset) end
 
+--- Whether it names only what it exports.
 ---@return boolean
 function Elf:stripped() end
+
+--- Where its names come from: ".dynsym", and one of ".symtab", the path of a separate debug file, ".gnu_debugdata", ".gopclntab".
+---@return string[]?, string?, integer?
+function Elf:sources() end
+
+---@return string? hexadecimal
+function Elf:build_id() end
+
+--- By what compilers leave in a file, and how its functions are named.
+---@return "go"|"rust"|"c++"|"c"|nil
+function Elf:language() end
 
 ---@return boolean
 function Elf:is_go() end
@@ -506,8 +518,10 @@ function core.cgroup(path) end
 ---@return crumb.Dwarf?, string?, integer? ENODATA: the file has no debug information
 function core.dwarf(path) end
 
+---@param path string
+---@param debug string? the folder of separate debug files, instead of /usr/lib/debug
 ---@return crumb.Elf?, string?, integer?
-function core.elf(path) end
+function core.elf(path, debug) end
 
 --- The bytes of the engine's object, for core.object.
 ---@return string
