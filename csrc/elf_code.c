@@ -17,7 +17,9 @@ static int l_code(lua_State *L)
 	char *bytes;
 	int err;
 
-	luaL_argcheck(L, size > 0 && size <= CODE_MAX, 3, "expected 1 to 16777216 bytes");
+	luaL_argcheck(L, size > 0, 3, "expected 1 byte or more");
+	if (size > CODE_MAX)
+		return elf_fail(L, EFBIG, "read the code", "it has more than 16 MiB");
 	if (!crumb_elf_executable(file, offset) ||
 	    !crumb_elf_executable(file, offset + (uint64_t)size - 1))
 		return elf_fail(L, EINVAL, "read the code", "it lies in no executable segment");

@@ -1,7 +1,8 @@
 /*
  * instructions: the C module crumb.instructions, which tells where instructions begin and what they do.
  *
- * It stands beside crumb.core because Capstone, the decoder, is large and seldom wanted.
+ * It stands beside crumb.core because Capstone, which decodes x86-64, is large and seldom wanted.
+ * On arm64 every instruction is a word, so what is sought is known by its bits.
  */
 #include <capstone/capstone.h>
 #include <lauxlib.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define DECODER "crumb.Decoder"
+#define LONGEST 16 /* bytes of an instruction */
 
 #if defined(__aarch64__)
 #define MACHINE "aarch64"
@@ -18,90 +20,97 @@
 #define MACHINE "x86_64"
 #endif
 
-enum machine { X86_64, AARCH64, MACHINES };
+enum machine { X86_64, AARCH64 };
 static const char *const names[] = { "x86_64", "aarch64", NULL };
 
-/* Kept for the next call: to open a decoder costs as much as a function. */
+/* Kept for the next call: to open one costs as much as a function. */
 struct decoder {
-	csh handles[MACHINES];
-	cs_insn *instructions[MACHINES];
+	csh handle;
+	cs_insn *decoded;
 };
 
-/* A way through code. */
+/* A way through code, and the instruction that it has come to. */
 struct walk {
-	csh handle;
-	cs_insn *instruction;
+	struct decoder *decoder;
 	enum machine machine;
 	const uint8_t *code, *next;
 	size_t left;
+	size_t at, size;
+	uint8_t bytes[LONGEST]; /* zeros behind the last one */
 };
 
 static int l_close(lua_State *L)
 {
 	struct decoder *decoder = luaL_checkudata(L, 1, DECODER);
 
-	for (int i = 0; i < MACHINES; i++) {
-		if (decoder->instructions[i])
-			cs_free(decoder->instructions[i], 1);
-		if (decoder->handles[i])
-			cs_close(&decoder->handles[i]);
-	}
+	if (decoder->decoded)
+		cs_free(decoder->decoded, 1);
+	if (decoder->handle)
+		cs_close(&decoder->handle);
 	memset(decoder, 0, sizeof(*decoder));
 	return 0;
 }
 
-static bool crumb_decoder_open(struct decoder *decoder, enum machine machine)
+static bool crumb_decoder_open(struct decoder *decoder)
 {
-	csh *handle = &decoder->handles[machine];
-	cs_err err = CS_ERR_OK;
+	if (!decoder->handle && cs_open(CS_ARCH_X86, CS_MODE_64, &decoder->handle) != CS_ERR_OK)
+		return false;
+	if (!decoder->decoded)
+		decoder->decoded = cs_malloc(decoder->handle);
+	return decoder->decoded != NULL;
+}
 
-	if (decoder->instructions[machine])
-		return true;
-	if (!*handle)
-		err = machine == X86_64 ? cs_open(CS_ARCH_X86, CS_MODE_64, handle)
-					: cs_open(CS_ARCH_ARM64, CS_MODE_ARM, handle);
-	if (err == CS_ERR_OK)
-		decoder->instructions[machine] = cs_malloc(*handle);
-	return decoder->instructions[machine] != NULL;
+static bool crumb_decode(struct walk *walk)
+{
+	uint64_t address = 0;
+
+	if (walk->machine == X86_64)
+		return cs_disasm_iter(walk->decoder->handle, &walk->next, &walk->left, &address,
+				      walk->decoder->decoded);
+	if (walk->left < 4)
+		return false;
+	walk->next += 4;
+	walk->left -= 4;
+	return true;
 }
 
 /* Whether there is one more; false with bytes left: they are no instruction. */
 static bool crumb_next(struct walk *walk)
 {
-	uint64_t address = (uint64_t)(walk->next - walk->code);
+	const uint8_t *begin = walk->next;
 
-	return cs_disasm_iter(walk->handle, &walk->next, &walk->left, &address, walk->instruction);
+	if (!crumb_decode(walk))
+		return false;
+	walk->at = (size_t)(begin - walk->code);
+	walk->size = (size_t)(walk->next - begin);
+	memset(walk->bytes, 0, sizeof(walk->bytes));
+	memcpy(walk->bytes, begin, walk->size < LONGEST ? walk->size : LONGEST);
+	return true;
 }
 
-/* Where the instruction lies in the code. */
-static size_t crumb_at(const struct walk *walk)
+static uint32_t crumb_word(const struct walk *walk)
 {
-	return (size_t)walk->instruction->address;
-}
+	uint32_t word;
 
-static uint32_t crumb_word(const cs_insn *instruction)
-{
-	uint32_t word = 0;
-
-	memcpy(&word, instruction->bytes, sizeof(word));
+	memcpy(&word, walk->bytes, sizeof(word));
 	return word;
 }
 
 static bool crumb_returns(const struct walk *walk)
 {
-	unsigned id = walk->instruction->id;
+	unsigned id;
 
 	if (walk->machine == AARCH64)
-		return id == ARM64_INS_RET;
+		return (crumb_word(walk) & 0xfffffc1f) == 0xd65f0000;
+	id = walk->decoder->decoded->id;
 	return id == X86_INS_RET || id == X86_INS_RETF || id == X86_INS_RETFQ;
 }
 
 /* Whether it always goes on elsewhere, and the distance from its own beginning. */
 static bool crumb_jumps(const struct walk *walk, int64_t *distance)
 {
-	const cs_insn *instruction = walk->instruction;
-	const uint8_t *bytes = instruction->bytes;
-	uint32_t word = crumb_word(instruction);
+	const uint8_t *bytes = walk->bytes;
+	uint32_t word = crumb_word(walk);
 	int32_t far;
 
 	if (walk->machine == AARCH64) {
@@ -109,15 +118,15 @@ static bool crumb_jumps(const struct walk *walk, int64_t *distance)
 		return word >> 26 == 5;
 	}
 	memcpy(&far, bytes + 1, sizeof(far));
-	*distance = instruction->size + (bytes[0] == 0xe9 ? far : (int8_t)bytes[1]);
+	*distance = (int64_t)walk->size + (bytes[0] == 0xe9 ? far : (int8_t)bytes[1]);
 	return bytes[0] == 0xe9 || bytes[0] == 0xeb;
 }
 
 /* Whether it reads one of the goroutine's two limits of the stack. */
 static bool crumb_reads_limit(const struct walk *walk)
 {
-	const uint8_t *bytes = walk->instruction->bytes;
-	uint32_t word = crumb_word(walk->instruction);
+	const uint8_t *bytes = walk->bytes;
+	uint32_t word = crumb_word(walk);
 
 	/* ldr x16, [x28, #16 or #24] */
 	if (walk->machine == AARCH64)
@@ -130,10 +139,10 @@ static bool crumb_reads_limit(const struct walk *walk)
 /* Whether it goes on elsewhere where the limit is passed. */
 static bool crumb_branches(const struct walk *walk)
 {
-	const uint8_t *bytes = walk->instruction->bytes;
+	const uint8_t *bytes = walk->bytes;
 
 	if (walk->machine == AARCH64)
-		return (crumb_word(walk->instruction) & 0xff00001f) == 0x54000009; /* b.ls */
+		return (crumb_word(walk) & 0xff00001f) == 0x54000009; /* b.ls */
 	return bytes[0] == 0x76 || (bytes[0] == 0x0f && bytes[1] == 0x86); /* jbe */
 }
 
@@ -154,7 +163,7 @@ static void crumb_follow_check(struct check *check, const struct walk *walk)
 	if (check->end || check->seen++ >= CHECK_WITHIN)
 		return;
 	if (check->limit && crumb_branches(walk))
-		check->end = crumb_at(walk) + walk->instruction->size;
+		check->end = walk->at + walk->size;
 	check->limit = check->limit || crumb_reads_limit(walk);
 }
 
@@ -175,10 +184,9 @@ static struct walk l_walk(lua_State *L, int machine_at)
 	const char *code = luaL_checklstring(L, 1, &size);
 	enum machine machine = luaL_checkoption(L, machine_at, MACHINE, names);
 
-	if (!crumb_decoder_open(decoder, machine))
-		luaL_error(L, "the decoder of %s cannot be opened", names[machine]);
-	return (struct walk){ .handle = decoder->handles[machine],
-			      .instruction = decoder->instructions[machine],
+	if (machine == X86_64 && !crumb_decoder_open(decoder))
+		luaL_error(L, "Capstone cannot be opened");
+	return (struct walk){ .decoder = decoder,
 			      .machine = machine,
 			      .code = (const uint8_t *)code,
 			      .next = (const uint8_t *)code,
@@ -208,7 +216,7 @@ static int l_scan(lua_State *L)
 	lua_newtable(L);
 	lua_newtable(L);
 	while (walk.left && crumb_next(&walk)) {
-		size_t at = crumb_at(&walk);
+		size_t at = walk.at;
 
 		crumb_follow_check(&check, &walk);
 		if (crumb_returns(&walk)) {
@@ -228,6 +236,18 @@ static int l_scan(lua_State *L)
 	return 1;
 }
 
+/* instructions.check(code, machine?) -> where a Go function's check of its stack ends, or 0 */
+static int l_check(lua_State *L)
+{
+	struct walk walk = l_walk(L, 2);
+	struct check check = { 0 };
+
+	while (check.seen < CHECK_WITHIN && !check.end && crumb_next(&walk))
+		crumb_follow_check(&check, &walk);
+	lua_pushinteger(L, (lua_Integer)check.end);
+	return 1;
+}
+
 /* instructions.around(code, offset, machine?) -> first, next | nil, message */
 static int l_around(lua_State *L)
 {
@@ -241,7 +261,7 @@ static int l_around(lua_State *L)
 
 		if (next <= (size_t)offset)
 			continue;
-		lua_pushinteger(L, (lua_Integer)crumb_at(&walk));
+		lua_pushinteger(L, (lua_Integer)walk.at);
 		lua_pushinteger(L, (lua_Integer)next);
 		return 2;
 	}
@@ -253,6 +273,7 @@ __attribute__((visibility("default"))) int luaopen_crumb_instructions(lua_State 
 	static const luaL_Reg functions[] = {
 		{ "scan", l_scan },
 		{ "around", l_around },
+		{ "check", l_check },
 		{ NULL, NULL },
 	};
 	struct decoder *decoder;

@@ -1,5 +1,6 @@
 -- Calls of Go's functions: their ends are seen wherever they end, while stacks move and goroutines change threads.
 local core = require "crumb.core"
+local Engine = require "support.engine"
 local features = require "crumb.bpf.features"
 local tracer = require "support.tracer"
 
@@ -19,6 +20,11 @@ end
 -- A victim that waits to be started: GOROUTINES ROUNDS DEPTH PAUSE_US.
 local function spawn(trace, layout, ...)
 	return assert(trace:spawn { "/bin/sh", "-c", ('exec "$0" "$@" >%s 2>&1'):format(output), PATH .. layout, ... })
+end
+
+local function name_of(pid)
+	local file <close> = io.open(("/proc/%d/comm"):format(pid))
+	return file and file:read "l"
 end
 
 -- Runs one to its end, which has to be the right one.
@@ -150,6 +156,27 @@ describe("a call in Go", function()
 		assert.same({ 0, 30 }, { stats.pending, stats.unreturned })
 	end)
 
+	traces("is not lost when a probe comes and goes in the midst of it", function(trace)
+		local job <close> = spawn(trace, "go_plain", "20", "2000", "100", "50")
+		job:start()
+		local deadline = core.now() + 10000000000
+		repeat until name_of(job.pid) == "go_plain" or core.now() > deadline -- the shell has become it
+		for _ = 1, 8 do
+			local one <close> = probe(trace, {
+				"uprobe:exe:main.wander", "uprobe:exe:main.deep", "uprobe:exe:main.either", pid = job.pid,
+				where = "retval ~= 7", capture = { n = "arg0", result = "retval" }, handler = function(event)
+					if event.symbol == "main.wander" then assert.equal(3 * event.n + 1, event.result) end
+				end,
+			})
+			deadline = core.now() + 10000000000
+			while one:stats().sent < 50 and job:running() and core.now() < deadline do trace:poll(0.005) end
+			assert.is_true(one:stats().sent >= 50)
+		end
+		assert.same({ exit = 0 }, job:wait())
+		local file <close> = io.open(output)
+		assert.equal("done 40000\n", file:read "a")
+	end, RING)
+
 	for _, layout in ipairs { "go_stripped", "go_pie", "go_pie_stripped", "go_linked", "go_linked_pie" } do
 		it("ends in " .. layout, function()
 			has(layout)
@@ -189,6 +216,51 @@ describe("a call in Go", function()
 		assert.equal("uprobe (not here): 3 sites, 3 kernel links", one.mechanism)
 		run(trace, "go_plain", 20, 20, 10, 0)
 		whole(one, 400)
+	end)
+end)
+
+describe("the entry of a Go function", function()
+	traces("is passed once a call, though what finds its stack too small begins anew", function(trace)
+		local one = assert(trace:probe { target "deep", count = true, by = {} })
+		local span = assert(trace:span {
+			from = { target "mended", key = "arg0" }, to = { target "breaks", key = "arg0" }, count = true, by = {},
+		})
+		run(trace, "go_plain", 40, 5, 200, 50)
+		tracer.adds_up(one:stats(), 40 * 201)
+		assert.equal(200, span:read()[1].count)
+		tracer.adds_up(span:stats(), 200)
+	end)
+
+	traces("is where it is asked for with an offset", function(trace)
+		local elf <close> = assert(core.elf(PATH .. "go_plain"))
+		local size = elf:find("main.wander")[1].size
+		local one, message = trace:probe { target "wander+1", count = true }
+		assert.is_nil(one)
+		assert.matches("+0x1 lies within an instruction of 'main.wander'", message, 1, true)
+		local behind = assert(trace:probe { target "wander+6", count = true, by = {} })
+		run(trace, "go_plain", 5, 5, 10, 0)
+		assert.is_true(size > 6)
+		tracer.adds_up(behind:stats(), 25)
+	end)
+end)
+
+describe("a call whose goroutine cannot be told", function()
+	it("is refused, and its end is without a beginning", function()
+		has "go_plain"
+		local engine <const>, OPENS <const>, ENDS <const>, BODY <const> = Engine.open(), 11, 12, 1
+		finally(function() engine:close() end)
+		engine:body(BODY, { call = true, partner = BODY, open_start = 254, event = true })
+		for site, role in pairs { [OPENS] = "OPEN", [ENDS] = "RETURN" } do
+			engine:site(site, BODY)
+			-- Where the register of the goroutine holds 0.
+			assert(engine.program:attach {
+				target "lost.abi0+6", cookie = site | (engine.number["ROLE_" .. role] | engine.number.ROLE_GOROUTINE) << 32,
+			})
+		end
+		tracer.with(function(trace) run(trace, "go_plain", 5, 5, 10, 0) end)
+		assert.same({ refused = 25 }, engine:account(OPENS))
+		assert.same({ unmatched = 25 }, engine:account(ENDS))
+		assert.equal(0, engine:references(BODY))
 	end)
 end)
 

@@ -307,6 +307,7 @@ describe("The code", function()
 			assert.same({ nil, "read the code: it lies in no executable segment", EINVAL }, { nothing, message, errno })
 		end
 		assert.has_error(function() elf:code(code, 0) end)
-		assert.has_error(function() elf:code(code, (16 << 20) + 1) end)
+		local nothing, message, errno = elf:code(code, (16 << 20) + 1)
+		assert.same({ nil, "read the code: it has more than 16 MiB", 27 }, { nothing, message, errno })
 	end)
 end)

@@ -98,7 +98,7 @@ describe("crumb.instructions", function()
 		assert.same({ nil, message }, { instructions.around(bytes "90 06 c3", 2, "x86_64") })
 		assert.same({ 0, 1 }, { instructions.around(bytes "90 06 c3", 0, "x86_64") })
 		assert.same({ nil, "there is data in the code: what lies 4 bytes into it is no instruction" },
-			{ instructions.scan(words(0xd65f03c0, 0xffffffff, 0xd65f03c0), "aarch64") })
+			{ instructions.scan(words(0xd65f03c0) .. "\0\0\1", "aarch64") })
 	end)
 
 	it("refuses what is wrong", function()

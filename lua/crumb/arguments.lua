@@ -61,7 +61,8 @@ function arguments.scope(site)
 		hook = HOOKS[site.kind] or site.kind,
 		args = found.args, args_missing = found.missing,
 		registers = found.registers, registers_missing = found.registers_missing,
-		retval_type = found.retval_type, file = found.file, goroutine = site.go ~= nil, kernel = function() return kernel.btf() end,
+		retval_type = found.retval_type, file = found.file, kernel = function() return kernel.btf() end,
+		goroutine = site.go and site.go.ends ~= nil,
 	}
 	if site.kind == "kprobe" and (site.offset or 0) ~= 0 then
 		scope.args, scope.args_missing = nil, INSIDE:format(site.offset)

@@ -334,9 +334,9 @@ function Elf:functions(pattern) end
 ---@return integer?
 function Elf:offset(address) end
 
---- Bytes of the file that are executable.
+--- Bytes of the file that are executable, at most 16 MiB.
 ---@param offset integer
----@param size integer 1 to 16 MiB
+---@param size integer
 ---@return string?, string?, integer?
 function Elf:code(offset, size) end
 

@@ -13,6 +13,12 @@ local instructions = {}
 ---@return string? message
 function instructions.scan(code, machine) end
 
+--- Where a Go function's check of its stack ends; 0: it has none. A function whose check fails is begun anew.
+---@param code string its first 128 bytes are enough
+---@param machine "x86_64"|"aarch64"|nil this one
+---@return integer
+function instructions.check(code, machine) end
+
 --- The instruction that an offset lies in: its beginning and the next one's.
 --- Errors: nil, message where something before is no instruction; raises for an offset outside.
 ---@param code string that begins with an instruction

@@ -2,6 +2,9 @@
 
 local code = {}
 
+local ENOENT <const> = 2
+local LONGEST <const> = 16 -- bytes of an instruction, and more
+
 -- The C module, when it is wanted.
 local function decoder()
 	local done <const>, found <const> = pcall(require, "crumb.instructions")
@@ -19,17 +22,19 @@ end
 function code.instruction(elf, offset, size, delta)
 	local instructions <const>, missing <const> = decoder()
 	if not instructions then return nil, missing end
-	local bytes <const>, message <const> = elf:code(offset, size > 0 and size or delta + 16)
+	local enough <const> = delta + LONGEST
+	local bytes <const>, message <const> = elf:code(offset, size > 0 and size < enough and size or enough)
 	if not bytes then return nil, message end
 	return instructions.around(bytes, delta)
 end
 
 local ABI0 <const> = "it is called by the convention of Go's assembly, which keeps no goroutine at hand"
+local FIRST <const> = 128 -- bytes in which the check of the stack lies
 
 -- What Go's own table says of the function that begins there; nil, and why its end cannot be found.
 local function go_function(elf, site)
 	local found <const>, message <const>, errno <const> = elf:go_function(site.offset)
-	if not found and errno ~= 2 then return nil, message end
+	if not found and errno ~= ENOENT then return nil, message end
 	if not found or found.offset ~= site.offset then return nil, "in a Go program it is no function of Go's" end
 	if found.version < "1.18" or found.version == "1.2" then
 		return nil, "a program of Go before 1.18 keeps its goroutine elsewhere"
@@ -38,7 +43,18 @@ local function go_function(elf, site)
 	return found
 end
 
---- Where a call of a Go function is seen to begin, which is behind the check of its stack, and where it is seen to end.
+--- Where a call of a Go function is seen to begin once: behind the check of its stack, which begins it anew when it fails.
+---@param elf userdata crumb.Elf
+---@param site { offset: integer, symbol: string? }
+---@return integer? offset in the file; nil: at the site itself
+function code.go_entry(elf, site)
+	local found <const>, instructions <const> = go_function(elf, site), decoder()
+	local bytes <const> = found and instructions and elf:code(found.offset, math.min(found.size, FIRST))
+	local check <const> = bytes and instructions.check(bytes) or 0
+	return check > 0 and found.offset + check or nil
+end
+
+--- Where a call of a Go function is seen to begin and to end.
 ---@param elf userdata crumb.Elf
 ---@param site { offset: integer, symbol: string? } of a function's beginning
 ---@return { entry: integer, returns: integer[] }? call offsets in the file

@@ -23,27 +23,45 @@ local function place(site, offset)
 	return { offset = offset, key = ("%s:%d"):format(site.file, offset) }
 end
 
---- Tells the sites in Go programs where their calls begin and end: `site.go`, { entry =, ends = { … } }, each what is
---- different there from the site itself. Those that have no end that can be seen are skipped.
+-- The files of Go's, by the path that sites have.
+local function of_go(files)
+	local by_path <const> = {}
+	for _, file in pairs(files) do by_path[file.path] = file.elf:is_go() and file.elf or nil end
+	return by_path
+end
+
+--- Tells the sites in Go programs where a call begins: `site.go`, { entry = what is different there from the site itself }.
+---@param found crumb.Site[]
+---@param files table from choice.files()
+---@return crumb.Site[] found
+function go_calls.begin(found, files)
+	local elves <const> = of_go(files)
+	for _, site in ipairs(found) do
+		local elf <const> = site.kind == "uprobe" and elves[site.file]
+		local entry <const> = elf and code.go_entry(elf, site)
+		if entry then site.go = { entry = place(site, entry) } end
+	end
+	return found
+end
+
+--- Tells the sites in Go programs where their calls begin, as `begin`, and end: `site.go.ends`, a list. Those that have
+--- no end that can be seen are skipped.
 --- Errors: nil, message, errno EOPNOTSUPP where one of these was named, or no site is left.
----@param found crumb.Site[] with the field `skipped`
----@param targets crumb.Target[]
+---@param found crumb.Site[] with the fields `skipped` and `targets`
 ---@param files table from choice.files()
 ---@param missing string? "skip": what was named is skipped too
 ---@return crumb.Site[]?, string?, integer?
-function go_calls.find(found, targets, files, missing)
-	local by_path <const> = {}
-	for _, file in pairs(files) do by_path[file.path] = file.elf:is_go() and file.elf or nil end
-	if not next(by_path) then return found end
+function go_calls.find(found, files, missing)
+	local elves <const> = of_go(files)
 	local kept <const> = { skipped = found.skipped }
 	local refused
 	for _, site in ipairs(found) do
-		local elf <const> = by_path[site.file]
+		local elf <const> = elves[site.file]
 		local call, why = nil, nil
 		if elf then call, why = code.go_call(elf, site) end
 		if why then
 			local reason <const> = ("%s: the return of '%s' cannot be awaited: %s"):format(site.target, site.symbol, why)
-			if missing ~= "skip" and is_named(site, targets) then return nil, reason, EOPNOTSUPP end
+			if missing ~= "skip" and is_named(site, found.targets) then return nil, reason, EOPNOTSUPP end
 			site.reason, site.errno, refused = reason, EOPNOTSUPP, refused or reason
 			kept.skipped[#kept.skipped + 1] = site
 		else

@@ -73,7 +73,7 @@ end
 local function as_attached(found, targets)
 	local syscalls <const> = {}
 	for _, one in ipairs(targets) do syscalls[one.text] = one.syscall end
-	local list <const> = { skipped = found.skipped }
+	local list <const> = { skipped = found.skipped, targets = targets }
 	for _, site in ipairs(found) do
 		if site.kind == "usdt" then
 			for _, place in ipairs(site.places) do
@@ -91,20 +91,28 @@ local function as_attached(found, targets)
 	return list
 end
 
+-- With what is to be known of those in Go programs.
+local function with_calls(found, given, returns, files)
+	for _, file in pairs(files) do
+		if file.elf:is_go() then
+			return (returns and go_calls.find or go_calls.begin)(found, files, given.missing)
+		end
+	end
+	return found
+end
+
 --- The sites that targets mean.
 --- Errors: nil, message, errno; raises (level 0) for wrong use.
 ---@param given table targets and options of choice
 ---@param returns boolean whether their ends are wanted too
 ---@param files table from choice.files()
----@return crumb.Site[]? sites with the field `skipped`
+---@return crumb.Site[]? sites with the fields `skipped` and `targets`
 ---@return string?, integer?
 function opening.resolve(given, returns, files)
 	local targets <const> = targets_of(given, returns)
 	local found <const>, message <const>, errno <const> = choice.sites(targets, given, files)
 	if not found then return nil, as_asked(message, targets), errno end
-	local sites <const> = as_attached(found, targets)
-	if not returns or not next(files) then return sites end
-	return go_calls.find(sites, targets, files, given.missing)
+	return as_attached(found, targets)
 end
 
 --- The sites that are asked for, and their cookies.
@@ -117,7 +125,9 @@ end
 ---@return integer[]|string bits or the message
 ---@return crumb.Site[]|integer|nil skipped or the errno
 function opening.sites(trace, given, returns, files)
-	local found <const>, message <const>, errno <const> = opening.resolve(given, returns, files)
+	local resolved <const>, unknown <const>, number <const> = opening.resolve(given, returns, files)
+	if not resolved then return nil, unknown, number end
+	local found <const>, message <const>, errno <const> = with_calls(resolved, given, returns, files)
 	if not found then return nil, message, errno end
 	local wanted = choice.guard(given.cookie)
 	if wanted == nil then
@@ -199,7 +209,7 @@ local function attach(attachment, places, role, goroutine, pid, skipped, changes
 	for _, place in ipairs(places) do
 		if not place.refused then
 			local site <const> = place.site
-			append_sites(place, changes[site.kind], site.go and role | goroutine or role, sites, bits)
+			append_sites(place, changes[site.kind], site.go and site.go.ends and role | goroutine or role, sites, bits)
 		end
 	end
 	local refused <const> = skipped and {}
