@@ -1,6 +1,6 @@
 # crumb: builds the module, its examples' BPF objects and the fixtures of its specs, all in build/.
 #
-#   make            the module and build/crumb, which runs a script against this tree
+#   make            the module and build/crumb, the command on this tree
 #   make deps       what building and testing need (apt; elsewhere it is listed)
 #   make demo       cookies at work on this machine's libc
 #   make test       every spec, here and in virtual machines      (SPEC=file ... for some)
@@ -13,6 +13,7 @@
 PREFIX ?= /usr/local
 LUADIR ?= $(PREFIX)/share/lua/5.4
 LIBDIR ?= $(PREFIX)/lib/lua/5.4
+BINDIR ?= $(PREFIX)/bin
 
 LUA ?= lua5.4
 CLANG ?= clang
@@ -93,9 +94,13 @@ build/flags: FORCE
 	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
 FORCE:
 
-build/crumb: scripts/crumb
+# The interpreter has its whole name: PATH does not decide either.
+command = sed '1s|^.*|\#!$(shell command -v $(LUA)) -E|$(1)' bin/crumb
+
+build/crumb: bin/crumb
 	@mkdir -p $(@D)
-	install -m 755 $< $@
+	$(call command,; s|"\.\./share/lua/5\.4"|"lua"|; s|"\.\./lib/lua/5\.4"|"lib"|) >$@
+	chmod 755 $@
 
 examples: $(EXAMPLES)
 
@@ -130,6 +135,9 @@ install: module
 		install -D -m 644 build/lua/$$file "$(DESTDIR)$(LUADIR)/$$file"; done
 	install -D -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/crumb/core.so"
 	install -D -m 755 $(DECODER) "$(DESTDIR)$(LIBDIR)/crumb/instructions.so"
+	install -d "$(DESTDIR)$(BINDIR)"
+	$(call command) >"$(DESTDIR)$(BINDIR)/crumb"
+	chmod 755 "$(DESTDIR)$(BINDIR)/crumb"
 
 clean:
 	rm -rf build

@@ -52,6 +52,7 @@ static const luaL_Reg functions[] = {
 	{ "interrupt", l_interrupt },
 	{ "interrupted", l_interrupted },
 	{ "kernel_names", l_kernel_names },
+	{ "keys", l_keys },
 	{ "layout", l_layout },
 	{ "map", l_map_create },
 	{ "methods", l_handle_methods },
@@ -67,6 +68,7 @@ static const luaL_Reg functions[] = {
 	{ "set_field", l_handle_set_field },
 	{ "symbolizer", l_symbolizer },
 	{ "spawn", l_spawn },
+	{ "terminal", l_terminal },
 	{ "versions", l_versions },
 	{ "wall", l_wall },
 	{ "window", l_window_open },
@@ -93,6 +95,7 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	ring_register(L);
 	symbols_register(L);
 	spawn_register(L);
+	terminal_register(L);
 	window_register(L);
 	luaL_newlib(L, functions);
 	return 1;

@@ -11,7 +11,7 @@ description = {
 	labels = { "bpf", "tracing", "linux" },
 }
 supported_platforms = { "linux" }
-dependencies = { "lua ~> 5.4", "lpeg >= 1.0" }
+dependencies = { "lua ~> 5.4", "lpeg >= 1.0", "argparse >= 0.7" }
 external_dependencies = {
 	LIBBPF = { header = "bpf/libbpf.h", library = "bpf" },
 	LIBELF = { header = "gelf.h", library = "elf" },
@@ -32,8 +32,11 @@ build = {
 	install_variables = {
 		LUADIR = "$(LUADIR)",
 		LIBDIR = "$(LIBDIR)",
+		BINDIR = "$(BINDIR)",
 		CFLAGS = "$(CFLAGS)",
 		LUA = "$(LUA)",
 		LUA_CFLAGS = "-I$(LUA_INCDIR)",
 	},
 }
+-- A wrapper would start it with LUA_INIT and LUA_PATH.
+deploy = { wrap_bin_scripts = false }

@@ -48,6 +48,25 @@ describe("traced arguments", function()
 		end)
 	end
 
+	it_traces("are all there is of them that can be read, when that is asked for", function(trace)
+		local function all_of(target)
+			local probe <const> = assert(trace:probe { target, capture = { "args", extra = "pid" } })
+			assert(os.execute(fixture "gcc"))
+			local event <const>, names <const> = tracer.all(probe:events { idle = 0 })[1], {}
+			for name in pairs(event) do names[#names + 1] = name end
+			table.sort(names)
+			return event, table.concat(names, " ")
+		end
+		local event <const>, names <const> = all_of("uprobe:" .. fixture "gcc" .. ":scalars")
+		assert.equal("b c color comm count cpu extra gid i pid s tid time uid", names)
+		assert.same({ 97, 1, 2, true, 3, "BLUE" }, { event.c, event.s, event.i, event.b, event.count, event.color })
+		assert.equal("comm cpu extra first gid pid second tid time uid",
+			select(2, all_of("uprobe:" .. fixture "gcc" .. ":floats")))
+		local nothing <const>, message <const> = trace:probe { "software:cpu-clock:1000000", capture = { "args" } }
+		assert.is_nil(nothing)
+		assert.equal("capture[1]: no names of arguments are known here: a sample has no arguments: ip, sp and reg.NAME work", message)
+	end)
+
 	it_traces("of C++ are what was passed", function(trace)
 		local path = fixture "cxx"
 		if not core.read(path) then return end

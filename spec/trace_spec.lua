@@ -8,6 +8,20 @@ local tracer = require "support.tracer"
 local it_traces <const>, UPROBE <const> = tracer.it, tracer.UPROBE
 
 describe("an event goes", function()
+	it_traces("to what run was given to show those that nobody takes, until it refuses", function(trace, victim)
+		assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, cookie = 7 })
+		victim:call("hit_a", 3)
+		local shown <const> = {}
+		assert.same({ true, "duration" }, { trace:run { duration = 0, show = function(event)
+			shown[#shown + 1] = event.cookie
+			return true
+		end } })
+		assert.same({ 7, 7, 7 }, shown)
+		victim:call("hit_a", 2)
+		assert.same({ nil, "trace:run: write to standard output: full", 28 },
+			{ trace:run { duration = 1, show = function() return nil, "full", 28 end } })
+	end)
+
 	it_traces("to its probe's handler, else to whoever iterates", function(trace, victim)
 		local handled <const> = {}
 		assert(trace:probe { UPROBE .. "hit_a", cookie = 1, pid = victim.pid,

@@ -23,8 +23,10 @@ local function sorted_names(t)
 	return names
 end
 
--- Tables with names, in a list.
-local function are_rows(x)
+--- Whether it is a list of tables with names.
+---@param x table
+---@return boolean
+function show.are_rows(x)
 	for _, row in ipairs(x) do
 		if type(row) ~= "table" then return false end
 		for name in pairs(row) do
@@ -62,7 +64,10 @@ local function columns_in(rows)
 	return columns
 end
 
-local function columns_of(rows)
+--- The columns that rows know, or else what is in them.
+---@param rows table[]
+---@return crumb.Columns
+function show.columns(rows)
 	return (getmetatable(rows) or {}).columns or columns_in(rows)
 end
 
@@ -71,7 +76,7 @@ end
 ---@param columns crumb.Columns? nil: those that the rows know, or else what is in them
 ---@return string
 function show.rows(rows, columns)
-	return draw.rows(rows, columns or columns_of(rows))
+	return draw.rows(rows, columns or show.columns(rows))
 end
 
 local function captures_in(event)
@@ -156,7 +161,7 @@ function show.text(x)
 	if type(metatable) == "table" and metatable.__tostring then return tostring(x) end
 	if type(x) ~= "table" then return text.escape(tostring(x)) end
 	if is_event(x) then return show.event(x) end
-	if are_rows(x) then return show.rows(x) end
+	if show.are_rows(x) then return show.rows(x) end
 	return dump(x, DEPTH)
 end
 
@@ -211,7 +216,7 @@ end
 ---@param name string? of the column that counts; nil: the first count or sum
 ---@return string
 function show.folded(rows, columns, name)
-	columns = columns or columns_of(rows)
+	columns = columns or show.columns(rows)
 	local stacks <const>, others <const> = stack_columns(columns)
 	if #stacks == 0 then error("folded: no stack is among the keys: give the rule by = \"ustack\" or \"kstack\"", 0) end
 	local counted <const>, sums <const>, lines <const> = counted_column(columns, name), {}, {}

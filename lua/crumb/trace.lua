@@ -270,21 +270,21 @@ local function check_process(process)
 end
 
 --- Delivers events until `duration` seconds are over, the process has ended, the trace is closed, or Ctrl-C.
---- Events without a handler are shown with crumb.show.
---- Errors: nil, message, errno when they cannot be written.
----@param given { duration: number?, process: crumb.Process? }?
+--- Events without a handler go to `show`, or else are shown with crumb.show.
+--- Errors: nil, message, errno when they cannot be written: what `show` returned.
+---@param given { duration: number?, process: crumb.Process?, show: fun(event: crumb.Event): any }?
 ---@return true?
 ---@return string why "duration", "exit", "closed" or "interrupted"
 ---@return integer?
 function Trace:run(given)
 	check_open(self, "trace:run")
-	given = options.check("trace:run", given, { duration = "number", process = "userdata" })
+	given = options.check("trace:run", given, { duration = "number", process = "userdata", show = "function" })
 	options.duration("trace:run: duration", given.duration)
 	if given.process then options.call("trace:run: process", check_process, given.process) end
-	local shown = false
+	local shown, write <const> = false, given.show or show.write
 	local why, message, errno = self.delivery:run("trace:run", given, function(event)
 		shown = true
-		return show.write(event)
+		return write(event)
 	end)
 	local done = why
 	if why and shown then done, message, errno = io.stdout:flush() end

@@ -117,13 +117,38 @@ local function of_pair(c, cells, pieces)
 	end
 end
 
+-- Whether something of this type can be captured as a whole.
+local function is_whole(type)
+	return type.kind ~= "unknown" and type.kind ~= "struct" and (type.kind ~= "array" or path.is_char(type.element()))
+end
+
+-- "args" stands for all arguments whose names and types are known.
+local function with_arguments(c, list)
+	local all <const> = {}
+	for _, one in ipairs(list) do
+		if one.text ~= "args" then
+			all[#all + 1] = one
+		else
+			c.source = { option = one.option }
+			if not c.scope.args then c:refuse(nil, "no names of arguments are known here: %s", c.scope.args_missing) end
+			for _, argument in ipairs(c.scope.args) do
+				local name <const> = FIELDS[argument.name] and "args_" .. argument.name or argument.name
+				if is_whole(argument.type) then
+					all[#all + 1] = { option = one.option, name = name, text = "args." .. argument.name }
+				end
+			end
+		end
+	end
+	return all
+end
+
 --- The cells of an event, and their pieces.
 ---@param given table|string|nil rule.capture
 ---@return table[] cells
 ---@return table[] pieces
 function outlet.captures(c, given)
 	local cells <const>, pieces <const>, known <const> = {}, {}, {}
-	for _, one in ipairs(given and outlet.each(c, "capture", given) or {}) do
+	for _, one in ipairs(given and with_arguments(c, outlet.each(c, "capture", given)) or {}) do
 		local ast <const> = c:parse(one.option, one.text)
 		check_name(c, one)
 		if known[one.name] then c:refuse(nil, "there are two of this name") end

@@ -555,6 +555,18 @@ function core.interrupt() end
 ---@return boolean
 function core.interrupted() end
 
+---@class crumb.Keys: crumb.Handle
+local Keys = {}
+
+--- What was typed since the last time, and nothing else: it does not wait.
+---@return string
+function Keys:read() end
+
+--- Until it is closed, what is typed at a terminal is not shown, and comes key by key.
+---@param fd integer
+---@return crumb.Keys?, string?, integer?
+function core.keys(fd) end
+
 ---@class crumb.Layout
 
 --- The kernel's functions, of a file that is as /proc/kallsyms is.
@@ -624,6 +636,12 @@ function core.symbolizer() end
 ---@param argv string[]
 ---@return crumb.Process?, string?, integer?
 function core.spawn(argv) end
+
+--- The size of a terminal, 0 by 0 where nobody knows it; nil: the descriptor is none.
+---@param fd integer
+---@return integer? rows
+---@return integer? columns
+function core.terminal(fd) end
 
 ---@return string libbpf
 ---@return string kernel

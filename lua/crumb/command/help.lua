@@ -1,0 +1,68 @@
+--- help: `crumb help [TOPIC]`.
+
+local core <const> = require "crumb.core"
+local options <const> = require "crumb.command.options"
+
+local TOPICS <const> = {
+	targets = [[
+A target says where to attach; * stands for anything.
+
+  syscall:openat                    a system call, with its arguments' names
+  tracepoint:sched:sched_switch     t: for short
+  uprobe:libc:malloc                u: for short; a library's name or a path, then a function
+  uprobe:/bin/bash:readline+0x10    an instruction within it
+  usdt:PATH:PROVIDER:NAME           a marker in a program
+  kprobe:vfs_read                   k: for short; fentry:vfs_read the same, cheaper
+  profile:hz:99                     99 times a second on each CPU
+  software:page-faults:1            each page fault
+
+crumb list TARGET shows what one stands for.
+]],
+	rules = [[
+A rule is decided in the kernel.
+
+  where = "uid == 1000 and comm like 'ngin*'"    which hits count
+  capture = { path = "str(arg0)", "ustack" }     what events have; { "args" } is all arguments
+  count = true, sum = "arg2", hist = "latency"   or what is added up, also avg, min, max, lhist
+  by = { "comm", size = "arg1 & ~4095" }         for each of these
+  returns = true                                 at the return, with retval and latency
+  sample = 100, limit = 10                       one in so many; so many a second
+
+With none of them an event has all arguments whose names are known.
+]],
+	scripts = [[
+In scripts and -e these are at hand, and raise when something is refused:
+
+  probe "TARGET" or probe { "TARGET", … }        attaches
+  span { from = { … }, to = { … } }              pairs two places by a key
+  run { duration = 10 }                          delivers events; without it a script runs at its end
+  show(x), print(…)                              writes; show also as --json and --csv
+  every(1, function() … end)                     now and then while it runs
+  list "TARGET", stats(), spawn "ls -l", trace   sites, accounts, a process that waits, the trace itself
+
+  crumb -e 'probe { "uprobe:libc:malloc", hist = "arg0", by = "comm" }' -d 5
+]],
+}
+
+local function topics()
+	local names <const> = {}
+	for name in pairs(TOPICS) do names[#names + 1] = name end
+	table.sort(names)
+	return names
+end
+
+return function(_, argv)
+	local tools <const> = require "crumb.command.tools"
+	local word <const> = argv[1]
+	if not word then
+		io.write(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "), ", or a tool's name.\n")
+		return 0
+	end
+	local tool <const> = not TOPICS[word] and tools.find(word)
+	if not (TOPICS[word] or tool) then
+		local _ <const>, near <const> = core.nearest(word, table.move(topics(), 1, #topics(), #tools.names() + 1, tools.names()))
+		require("crumb.command").misuse("no topic '%s'%s", require("crumb.show.text").escape(word), near)
+	end
+	io.write(TOPICS[word] or tools.help(tool) .. "\n")
+	return 0
+end

@@ -1,0 +1,138 @@
+--- options: the command line's, by argparse: those of the command itself, which tools and commands take too.
+
+local argparse <const> = require "argparse"
+local core <const> = require "crumb.core"
+local words <const> = require "crumb.command.words"
+
+local options = {}
+
+local VERSION <const> = "scm"
+local MARGIN <const> = 25 -- columns of an option's names
+
+local USAGE <const> = [[
+crumb [OPTIONS] SCRIPT.lua [ARGUMENT...]   a script; - is the standard input
+       crumb [OPTIONS] -e CODE [ARGUMENT...]
+       crumb [OPTIONS] TOOL ...                  crumb tools: what there is
+       crumb list TARGET | doctor | top TARGET | tools | help [TOPIC] ]]
+
+local function checked(convert)
+	return function(text)
+		local value <const>, why <const> = convert(text)
+		if value == nil then return nil, why end
+		return value
+	end
+end
+
+--- Adds the options that hold wherever something is traced.
+---@param parser table
+function options.common(parser)
+	parser:option "--duration":hidden_name "-d":argname "TIME":convert(checked(words.duration))
+		:description "End after 10, 500ms, 5s, 2m (-d)."
+	parser:option "--interval":hidden_name "-i":argname "TIME":convert(checked(words.duration))
+		:description "Print aggregates so often, each time those of that time (-i)."
+	parser:option "--pid":hidden_name "-p":argname "PID":convert(checked(words.pid))
+		:description "Trace only this process (-p)."
+	parser:option "--command":hidden_name "-c":argname "COMMAND":convert(checked(words.of_command))
+		:description "Start a command, trace only it, end with it and its status (-c)."
+	parser:flag "--follow":description "With -p or -c: its children too."
+	parser:mutex(
+		parser:flag "--json":description "One JSON object a line.",
+		parser:flag "--csv":description "Comma-separated values, with a header."
+	)
+	parser:flag "-q --quiet":description "Say nothing of losses."
+	parser:flag "-v --verbose":description "Say how probes are attached; show where errors come from."
+	return parser
+end
+
+-- Those that take a value.
+local VALUED <const> = {
+	["-d"] = true, ["-i"] = true, ["-p"] = true, ["-c"] = true, ["-e"] = true, ["--duration"] = true, ["--interval"] = true,
+	["--pid"] = true, ["--command"] = true,
+}
+
+-- Whether the next word belongs to this one.
+local function wants_value(word)
+	if word:find "^%-%-" then return VALUED[word] or false end
+	for at = 2, #word do
+		if VALUED["-" .. word:sub(at, at)] then return at == #word end
+	end
+	return false
+end
+
+-- How many of the words are the command's own: what follows the first one that is no option is for others.
+local function own_count(argv)
+	local at = 1
+	while argv[at] and argv[at]:find "^%-." do
+		if argv[at] == "--" then return at - 1, at + 1 end
+		at = at + (wants_value(argv[at]) and 2 or 1)
+	end
+	return math.min(at - 1, #argv), at
+end
+
+--- Parses words; what is wrong ends the command with status 2.
+---@param parser table
+---@param argv string[]
+---@return table
+function options.read(parser, argv)
+	local done <const>, result <const> = parser:pparse(argv)
+	if not done then require("crumb.command").misuse("%s", result) end
+	return result
+end
+
+--- A parser of the words that follow a command or tool.
+---@param name string
+---@param summary string
+---@param example string? shown under the options
+---@return table
+function options.parser(name, summary, example)
+	local parser <const> = argparse("crumb " .. name, summary)
+	parser:help_description_margin(MARGIN)
+	return example and parser:epilog("Example:\n   " .. example) or parser
+end
+
+local function show_version()
+	local libbpf <const> = core.versions()
+	print(("crumb %s (libbpf %s, %s)"):format(VERSION, libbpf, _VERSION))
+	os.exit(0, true)
+end
+
+-- The command's own parser.
+local function own_parser()
+	local parser <const> = options.common(argparse("crumb", "Traces Linux by questions in Lua."):usage("Usage: " .. USAGE))
+	parser:help_description_margin(MARGIN)
+	parser:option "-e":target "code":argname "CODE":description "Run this Lua."
+	parser:flag "--version":action(show_version):description "Show the version."
+	return parser
+end
+
+--- What `crumb --help` says.
+---@return string
+function options.help() return own_parser():get_help() end
+
+--- Parses the command's own options.
+---@param argv string[]
+---@return table given
+---@return string[] rest the words that follow
+function options.parse(argv)
+	local count <const>, following <const> = own_count(argv)
+	return options.read(own_parser(), table.move(argv, 1, count, 1, {})), table.move(argv, following, #argv, 1, {})
+end
+
+--- What is said for all probes; `before`: what was said already.
+---@param given table
+---@param before crumb.Settings?
+---@return crumb.Settings
+function options.settings(given, before)
+	local settings <const> = { format = given.json and "json" or given.csv and "csv" or before and before.format or "text" }
+	for _, name in ipairs { "duration", "interval", "pid", "command", "follow", "quiet", "verbose" } do
+		settings[name] = given[name]
+		if settings[name] == nil and before then settings[name] = before[name] end
+	end
+	local misuse <const> = require("crumb.command").misuse
+	if settings.pid and settings.command then misuse "-p and -c do not go together: whose calls?" end
+	if settings.follow and not (settings.pid or settings.command) then misuse "--follow goes with -p or -c: whose children?" end
+	if settings.interval == 0 then misuse "--interval 0: an interval has a length" end
+	return settings
+end
+
+return options

@@ -1,0 +1,321 @@
+--- session: what scripts, `-e`, tools and the prompt have at hand: one trace, and functions bound to it, which raise.
+--
+-- The trace is opened when it is first wanted. `finish` does what a script left open: it runs, prints aggregates, and
+-- says what was lost.
+
+local core <const> = require "crumb.core"
+local crumb <const> = require "crumb"
+local lazy <const> = require "crumb.lazy"
+local notices <const> = lazy "crumb.command.notices"
+local output <const> = require "crumb.command.output"
+local words <const> = lazy "crumb.command.words"
+
+local EPIPE <const> = 32
+local SIGNALLED <const> = 128
+
+---@class crumb.Settings what the command line says for all probes
+---@field duration number?
+---@field interval number?
+---@field pid integer?
+---@field follow boolean?
+---@field command string[]?
+---@field format "text"|"json"|"csv"
+---@field quiet boolean?
+---@field verbose boolean?
+
+---@class crumb.Session
+---@field settings crumb.Settings
+---@field env table the globals of scripts; what it has not is Lua's
+---@field probes crumb.Probe[] in their order
+---@field names table<crumb.Probe, string> "p1", …
+---@field output crumb.Output
+---@field opened crumb.Trace?
+---@field job crumb.Process? of -c
+---@field why string? how the last run ended
+---@field sort string|string[]|nil how rows that are printed by themselves are sorted
+---@field top integer? and how many of them
+local Session = {}
+Session.__index = Session
+
+-- What cannot be written ends everything: quietly when nobody reads any more. An object, so that no position stands in it.
+local Unwritable <const> = { __tostring = function(self) return self.message end }
+
+local function written(done, message, errno)
+	if done then return done end
+	error(setmetatable({ message = "write to standard output: " .. tostring(message), errno = errno }, Unwritable), 0)
+end
+
+-- A message without the places in crumb's own code.
+local function plain(message)
+	if type(message) ~= "string" then return message end
+	return (message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", ""):gsub("^trace:", ""))
+end
+
+-- Calls, and raises at the line of whoever called the function that ends with `return at_caller(…)`.
+local function at_caller(self, call, ...)
+	local results <const> = table.pack(pcall(call, self, ...))
+	if results[1] then return table.unpack(results, 2, results.n) end
+	local message <const> = plain(results[2])
+	if type(message) ~= "string" or message == "interrupted!" or self.own and message:find(self.own, 1, true) == 1 then
+		error(message, 0)
+	end
+	error(message, 2)
+end
+
+-- Passes on what a call of crumb returned, or raises its message.
+local function try(value, message, ...)
+	if value == nil or value == false then error(message, 0) end
+	return value, message, ...
+end
+
+local function open(self)
+	if self.opened then return self.opened end
+	local settings <const> = self.settings
+	local job
+	if settings.command then
+		job = try(core.spawn(settings.command))
+		self.job = job
+	end
+	local pid <const> = job and job.pid or settings.pid
+	self.opened = try(crumb.trace { pid = pid, follow = pid and settings.follow or nil })
+	return self.opened
+end
+
+--- The trace, which is opened by this.
+---@return crumb.Trace
+function Session:trace() return at_caller(self, open) end
+
+local ASKS <const> = { "capture", "count", "sum", "avg", "min", "max", "hist", "lhist", "handler" }
+
+local function asks_nothing(given)
+	for _, name in ipairs(ASKS) do
+		if given[name] ~= nil then return false end
+	end
+	return true
+end
+
+-- Attaches; with neither captures nor aggregates nor a handler, all arguments that have names are shown.
+local function attach(trace, given)
+	if not asks_nothing(given) then return trace:probe(given) end
+	local shown <const> = { capture = { "args" } }
+	for name, value in pairs(given) do shown[name] = value end
+	local probe <const> = trace:probe(shown)
+	if probe then return probe end
+	return trace:probe(given)
+end
+
+local function keep(self, probe, took)
+	self.probes[#self.probes + 1] = probe
+	self.names[probe] = "p" .. #self.probes
+	if self.settings.verbose then notices.attached(self, probe, took) end
+	return probe
+end
+
+local function probe(self, given)
+	if type(given) == "string" then given = { given } end
+	if type(given) ~= "table" then error(("probe: expected a target or a table, got %s"):format(type(given)), 0) end
+	local trace <const>, before <const> = open(self), core.now()
+	return keep(self, try(attach(trace, given)), core.now() - before)
+end
+
+local function span(self, given)
+	local trace <const>, before <const> = open(self), core.now()
+	return keep(self, try(trace:span(given)), core.now() - before)
+end
+
+local function list(self, target, given)
+	if self.settings.pid and not (given and given.pid) then
+		given = setmetatable({ pid = self.settings.pid }, { __index = given })
+	end
+	return try(crumb.list(target, given))
+end
+
+local function spawn(self, given)
+	if type(given) == "string" then given = try(words.of_command(given)) end
+	return try(open(self):spawn(given))
+end
+
+local function stats(self, one)
+	if one ~= nil then return one:stats() end
+	local rows <const> = {}
+	for i, each in ipairs(self.probes) do
+		local account <const> = each:stats()
+		rows[i] = { probe = self.names[each] }
+		for name, value in pairs(account) do rows[i][name] = value end
+	end
+	return rows
+end
+
+--- Attaches a probe: a target, or a table as for trace:probe. It raises when it cannot.
+---@param given string|table
+---@return crumb.Probe
+function Session:probe(given) return at_caller(self, probe, given) end
+
+--- Attaches a span; as trace:span, and it raises.
+---@param given table
+---@return crumb.Span
+function Session:span(given) return at_caller(self, span, given) end
+
+--- Iterates over what a target stands for; as crumb.list, and it raises.
+---@param target string
+---@param given table?
+---@return fun(): table?
+function Session:list(target, given) return at_caller(self, list, target, given) end
+
+--- A process that waits until it is told to start.
+---@param given string|string[] a command, or its words
+---@return crumb.Process
+function Session:spawn(given) return at_caller(self, spawn, given) end
+
+--- The account of a probe, or rows with those of all.
+---@param one crumb.Probe?
+---@return table
+function Session:stats(one) return at_caller(self, stats, one) end
+
+--- Calls a function again and again while events are awaited.
+---@param seconds number
+---@param call fun()
+---@return { close: fun() }
+function Session:every(seconds, call)
+	return at_caller(self, function() return open(self):every(seconds, call) end)
+end
+
+--- Writes an event, rows, a probe or anything, as lines, JSON or CSV.
+---@param ... any
+function Session:show(...)
+	for i = 1, select("#", ...) do written(self.output:show((select(i, ...)))) end
+end
+
+--- Lua's print, but it notices when it cannot write.
+function Session:print(...)
+	local parts <const> = table.pack(...)
+	for i = 1, parts.n do parts[i] = tostring(parts[i]) end
+	written(self.output:line(table.concat(parts, "\t")))
+end
+
+--- Writes a line to standard error, for people: never among what is traced.
+function Session.say(_, format, ...)
+	io.stderr:write("crumb: ", format:format(...), "\n")
+end
+
+-- The rows of all probes that have some; `clear`: those since the last time.
+local function write_rows(self, clear)
+	local now <const> = crumb.date(core.now())
+	for _, one in ipairs(self.probes) do
+		if one.live.columns then
+			local rows <const> = try(one:read {
+				clear = clear and not one:closed() or nil, sort = self.sort, top = self.top,
+			})
+			if self.output.format == "text" then
+				if self.rows_written then written(self.output:line "") end
+				if clear then written(self.output:line(now:sub(12, 19))) end
+			end
+			self.rows_written = true
+			written(self.output:rows(rows, { probe = self.names[one], date = now }))
+		end
+	end
+end
+
+local function start(self)
+	if self.started or not self.job then return end
+	self.started = true
+	try(self.job:start())
+end
+
+-- The rows of each interval, and what is lost, as long as it runs.
+local function timers(self, trace)
+	local list_ <const>, interval <const> = {}, self.settings.interval
+	if interval then list_[1] = trace:every(interval, function() write_rows(self, true) end) end
+	if not self.settings.quiet then list_[#list_ + 1] = trace:every(1, function() notices.look(self) end) end
+	return setmetatable(list_, { __close = function()
+		for _, timer in ipairs(list_) do timer:close() end
+	end })
+end
+
+--- Delivers events until --duration is over, the command of -c has ended, or Ctrl-C. Those without a handler are written.
+---@param given { duration: number?, process: crumb.Process? }?
+---@return string why
+function Session:run(given)
+	local trace <const> = self:trace()
+	given = given or {}
+	start(self)
+	local _ <close> = timers(self, trace)
+	local done <const>, why <const>, errno <const> = trace:run {
+		duration = given.duration or self.settings.duration, process = given.process or self.job,
+		show = function(event)
+			if event.truncated and not self.settings.quiet then notices.truncated(self, event) end
+			return self.output:event(event)
+		end,
+	}
+	if not done then written(done, why:gsub("^trace:run: write to standard output: ", ""), errno) end
+	self.why = why
+	return why
+end
+
+-- How the command of -c ended, as a shell tells it. What outlives the trace is ended with it.
+local function job_status(self)
+	local job <const> = self.job
+	if self.why ~= "exit" and job:running() then job:kill() end
+	local status <const> = job:wait()
+	if self.why == "duration" then return 0 end
+	return status and (status.exit or SIGNALLED + status.signal) or 1
+end
+
+--- What a script that has ended left to do: it runs unless it did, aggregates are printed, and losses told.
+---@return integer status
+function Session:finish()
+	if self.settings.command then self:trace() end
+	if self.opened and not self.opened:closed() then
+		local open_ones = false
+		for _, one in ipairs(self.probes) do open_ones = open_ones or not one:closed() end
+		if not self.why and (open_ones or self.job) then
+			self:run()
+			write_rows(self, self.settings.interval ~= nil)
+		end
+		if not self.settings.quiet then notices.look(self, true) end
+		self.opened:close()
+	end
+	written(io.stdout:flush())
+	return self.job and job_status(self) or 0
+end
+
+--- Ends what is open, whatever happened.
+function Session:close()
+	if self.opened then self.opened:close() end
+	if self.job then self.job:close() end
+end
+
+Session.__close = Session.close
+
+local function environment(self)
+	local env <const> = {}
+	for _, name in ipairs { "probe", "span", "list", "run", "every", "stats", "spawn", "show", "print" } do
+		local method <const> = Session[name]
+		env[name] = function(...) return method(self, ...) end
+	end
+	return setmetatable(env, { __index = function(_, name)
+		if name == "trace" then return self:trace() end
+		return _G[name]
+	end })
+end
+
+local session <const> = {}
+
+---@param settings crumb.Settings
+---@param own string? what positions in the script begin with: "script.lua:"
+---@return crumb.Session
+function session.new(settings, own)
+	local self <const> = setmetatable({ settings = settings, probes = {}, names = {}, own = own }, Session)
+	self.output = output.new(settings.format, self.names)
+	self.env = environment(self)
+	return self
+end
+
+--- Whether an error says that nobody reads the standard output any more.
+---@param message any
+---@return boolean
+function session.is_broken_pipe(message)
+	return getmetatable(message) == Unwritable and message.errno == EPIPE
+end
+
+return session

@@ -1,0 +1,72 @@
+--- tools: those of crumb/tools: who they are, and how one is run.
+
+local core <const> = require "crumb.core"
+local options <const> = require "crumb.command.options"
+local session <const> = require "crumb.command.session"
+
+local tools = {}
+
+---@class crumb.Tool
+---@field summary string a line
+---@field example string what one may type
+---@field options fun(parser: table)? adds its own
+---@field run fun(session: crumb.Session, given: table) attaches; the session runs then, and prints the rows
+
+--- Their names, in order.
+---@return string[]
+function tools.names()
+	local here <const> = assert(package.searchpath("crumb.command", package.path)):match "^(.*)/"
+	local names <const> = {}
+	for _, file in ipairs(core.directory(here .. "/tools") or {}) do
+		local name <const> = file:match "^(%l[%w_]*)%.lua$"
+		if name then names[#names + 1] = name end
+	end
+	table.sort(names)
+	return names
+end
+
+--- The tool of that name.
+---@param word string
+---@return crumb.Tool?
+function tools.find(word)
+	for _, name in ipairs(tools.names()) do
+		if name == word then
+			local tool <const> = require("crumb.tools." .. name)
+			tool.name = name
+			return tool
+		end
+	end
+	return nil
+end
+
+local function parser_of(tool)
+	local parser <const> = options.parser(tool.name, tool.summary, tool.example)
+	if tool.options then tool.options(parser) end
+	return options.common(parser)
+end
+
+--- What `crumb TOOL --help` says.
+---@param tool crumb.Tool
+---@return string
+function tools.help(tool) return parser_of(tool):get_help() end
+
+--- Runs one with its words.
+---@param tool crumb.Tool
+---@param settings crumb.Settings what was said before its name
+---@param argv string[]
+---@return integer status
+function tools.run(tool, settings, argv)
+	local given <const> = options.read(parser_of(tool), argv)
+	local live <close> = session.new(options.settings(given, settings))
+	tool.run(live, given)
+	return live:finish()
+end
+
+-- `crumb tools`: a line for each.
+return setmetatable(tools, { __call = function(_, _, argv)
+	options.read(options.parser("tools", "Lists the tools."), argv)
+	for _, name in ipairs(tools.names()) do
+		io.write(("%-14s %s\n"):format(name, tools.find(name).summary))
+	end
+	return 0
+end })

@@ -1,0 +1,362 @@
+-- The command, run as people run it: what is on which output, exactly, and the status.
+local cli = require "support.cli"
+local core = require "crumb.core"
+
+local VICTIM <const> = "build/fixtures/example_victim"
+local FOOBAR <const> = "uprobe:" .. VICTIM .. ":foobar"
+
+local function check(status, output, errors, ...)
+	local text <const>, code <const>, said <const> = cli.run(...)
+	assert.equal(errors, said)
+	assert.equal(output, text)
+	assert.equal(status, code)
+end
+
+-- The lines without what the victim itself prints, which are "NAME NUMBER" and "stack …".
+local function without_victim(text)
+	local kept <const> = {}
+	for line in text:gmatch "[^\n]+" do
+		if not line:find "^%l+ %x+$" then kept[#kept + 1] = line end
+	end
+	return kept
+end
+
+-- Runs code on a victim that makes these calls; further words are options.
+local function of_victim(code, calls, ...)
+	local words <const> = { ... }
+	for _, word in ipairs { "-c", VICTIM .. " " .. calls, "-e", code } do words[#words + 1] = word end
+	local text <const>, status <const>, errors <const> = cli.run(table.unpack(words))
+	return without_victim(text), status, errors
+end
+
+describe("the command line", function()
+	it("runs code, files and the standard input, with their arguments", function()
+		check(0, "a\tb\n", "", "-e", "print(...)", "a", "b")
+		check(0, "-e\t-x\n", "", "-e", "print(arg[0], arg[1])", "--", "-x")
+		cli.with_file("#!/usr/bin/env crumb\nprint(arg[0] == ..., select(2, ...))\n", function(path)
+			check(0, "true\t-q\n", "", path, path, "-q")
+		end)
+		local text <const>, status <const> = cli.shell "echo 'print(#arg, ...)' | build/crumb - x y"
+		assert.same({ "2\tx\ty\n", 0 }, { text, status })
+	end)
+
+	it("is an interpreter for scripts that are run by their name", function()
+		cli.with_file("#!/usr/bin/env crumb\nprint(probe ~= nil, ...)\n", function(path)
+			local text <const>, status <const> = cli.shell(("chmod 755 %s; PATH=$PWD/build:$PATH %s a"):format(path, path))
+			assert.same({ "true\ta\n", 0 }, { text, status })
+		end)
+	end)
+
+	it("says what is wrong with its words, with status 2", function()
+		local try <const> = "\nTry 'crumb --help'.\n"
+		check(2, "", "crumb: unknown option '--duratio'\nDid you mean '--duration'?" .. try, "--duratio", "3")
+		check(2, "", "crumb: '1x' is no time: write 10, 0.5, 100ms, 5s or 2m" .. try, "-d", "1x", "-e", "")
+		check(2, "", "crumb: 'me' is no process: a number is expected" .. try, "-p", "me", "-e", "")
+		check(2, "", "crumb: no command or tool 'lits' (nearest: list); a script is ./lits" .. try, "lits")
+		check(2, "", "crumb: cannot open /no/such.lua: No such file or directory" .. try, "/no/such.lua")
+		check(2, "", "crumb: -p and -c do not go together: whose calls?" .. try, "-p", "1", "-c", "ls", "-e", "")
+		check(2, "", "crumb: '|' is the shell's: for a shell write -c \"sh -c '…'\"" .. try, "-c", "ls | wc", "-e", "")
+		check(2, "", "crumb: option '--csv' can not be used together with option '--json'" .. try, "--json", "--csv")
+	end)
+
+	it("ends with status 1 when a script is wrong, and says where", function()
+		cli.with_file("local x = 1\nx = = 2\n", function(path)
+			check(1, "", ("crumb: %s:2: unexpected symbol near '='\n"):format(path), path)
+		end)
+		cli.with_file("local x\n\nx.y = 1\n", function(path)
+			check(1, "", ("crumb: %s:3: attempt to index a nil value (local 'x')\n"):format(path), path)
+		end)
+		cli.with_file('\nprobe "syscall:openatt"\n', function(path)
+			check(1, "", ("crumb: %s:2: syscall:openatt: no system call 'openatt' (nearest: openat, openat2, open)\n"):format(path),
+				path)
+		end)
+		cli.with_file('probe { "syscall:openat", wher = "uid == 0" }\n', function(path)
+			check(1, "", ("crumb: %s:1: probe: no option 'wher' (nearest: where)\n"):format(path), path)
+		end)
+	end)
+
+	it("leaves Lua's noise out of messages about -e", function()
+		check(1, "", "crumb: unexpected symbol near '='\n", "-e", "x = = 2")
+		check(1, "", "crumb: line 2: attempt to index a nil value (global 'x')\n", "-e", "\nx.y = 2")
+		check(1, "", "crumb: where: nothing is assigned here: equality is written ==\n    uid = 0\n        ^\n",
+			"-e", 'probe { "syscall:openat", where = "uid = 0" }')
+		check(1, "", "crumb: mine\n", "-e", 'error("mine", 0)')
+	end)
+
+	it("lets a script end as it wants", function()
+		check(7, "", "", "-e", "os.exit(7)")
+	end)
+
+	it("tells its version and helps", function()
+		local text <const>, status <const> = cli.run "--version"
+		assert.equal(0, status)
+		assert.matches("^crumb %S+ %(libbpf [%d.]+, Lua 5%.4%)\n$", text)
+		assert.matches("^Usage: crumb .*\n   %-%-json ", (cli.run "--help"))
+		assert.matches("\ncrumb help TOPIC: rules, scripts, targets, or a tool's name%.\n$", (cli.run "help"))
+		assert.matches("^A target says where", (cli.run("help", "targets")))
+		check(2, "", "crumb: no topic 'target' (nearest: targets)\nTry 'crumb --help'.\n", "help", "target")
+	end)
+end)
+
+describe("what root runs", function()
+	it("is decided neither by the environment nor by the working directory", function()
+		local folder <const> = os.tmpname()
+		os.remove(folder)
+		local script <const> = ([=[
+			mkdir -p %s/crumb; root=$PWD
+			for file in crumb.lua crumb/core.lua crumb/command.lua argparse.lua; do
+				echo "print [[planted]] os.exit(9)" >%s/$file
+			done
+			cd %s
+			LUA_INIT='print [[init]]' LUA_PATH="./?.lua;;" LUA_PATH_5_4="./?.lua;;" LUA_CPATH="./?.so;;" \
+				$root/build/crumb -e 'print((";" .. package.path .. package.cpath):find ";%%./")
+				print(require "crumb" ~= nil)'
+			echo "status $?"; rm -r %s
+		]=]):format(folder, folder, folder, folder)
+		local text <const>, _, errors <const> = cli.shell(script)
+		assert.equal("", errors)
+		assert.equal("nil\ntrue\nstatus 0\n", text)
+	end)
+
+	it("is no file of the working directory that is called like a command", function()
+		local text <const>, status <const> = cli.shell [[
+			folder=$(mktemp -d); root=$PWD; cd $folder; echo 'print "planted"' >help; echo 'print "planted"' >other
+			$root/build/crumb help targets | head -n 1; $root/build/crumb other 2>&1; status=$?
+			$root/build/crumb ./other; rm -r $folder; exit $status
+		]]
+		assert.equal("A target says where to attach; * stands for anything.\n"
+			.. "crumb: no command or tool 'other'; a script is ./other\nTry 'crumb --help'.\nplanted\n", text)
+		assert.equal(2, status)
+	end)
+end)
+
+describe("a session", function()
+	setup(function()
+		local hook = require "crumb.bpf.features".hook "uprobe"
+		if not hook.cookie then pending(hook.why or "no uprobes") end
+	end)
+
+	it("shows an event a line, of the command of -c only, and ends with it", function()
+		local lines <const>, status <const>, errors <const> = of_victim(('probe "%s"'):format(FOOBAR), "foobar=3 bazbuz=2")
+		assert.same({ "", 0 }, { errors, status })
+		assert.equal(3, #lines)
+		for _, line in ipairs(lines) do
+			assert.matches("^%d%d:%d%d:%d%d%.%d%d%d%d%d%d example_victim%[%d+%] foobar", line)
+		end
+	end)
+
+	it("shows the named arguments of a system call that is a bare target", function()
+		local text <const>, status <const>, errors <const> = cli.run("-c", "ls /nowhere/at/all", "-q", "-e", [[
+			local p = probe { "syscall:openat", returns = true, where = "retval >= 0" }
+			run()
+			print(#p.sites)
+		]])
+		assert.equal(2, status)
+		assert.matches("^ls: cannot access", errors)
+		assert.matches(" ls%[%d+%] openat dfd=%-100 filename=/etc/ld%.so%.cache flags=524288 mode=0 retval=3 latency=[%d.]+us\n",
+			text)
+		assert.matches("\n1\n$", text)
+	end)
+
+	it("prints aggregates at its end, unless the script runs itself", function()
+		local code <const> = ('probe { "%s", "uprobe:%s:bazbuz", count = true }'):format(FOOBAR, VICTIM)
+		assert.same({ "symbol  count", "bazbuz      2", "foobar      3" }, (of_victim(code, "foobar=3 bazbuz=2")))
+		assert.same({ "2" }, (of_victim("local p = " .. code .. " print(run() == 'exit' and #p:read())", "foobar=3 bazbuz=2")))
+	end)
+
+	it("passes on the status of the command, and 128 and a signal's number", function()
+		check(7, "", "", "-c", "sh -c 'exit 7'")
+		check(137, "", "", "-c", "sh -c 'kill -9 $$'")
+		check(0, "", "", "-c", "true", "-e", "")
+		check(1, "", "crumb: start /no/such: No such file or directory\n", "-c", "/no/such")
+		check(0, "exit\n", "", "-c", "true", "-e", "print(run())")
+	end)
+
+	it("ends what it started when the time is over", function()
+		local before <const> = core.now()
+		check(0, "duration\n", "", "-d", "100ms", "-c", "sleep 50", "-e", "print(run())")
+		assert.is_true(core.now() - before < 30000000000)
+	end)
+
+	it("has functions that raise", function()
+		cli.with_file([[
+			print(select(2, pcall(probe, "uprobe:/no/such:f")))
+			print(select(2, pcall(span, {})))
+			print(select(2, pcall(list, "syscall:nonono")))
+			print(select(2, pcall(spawn, "ls | wc")))
+			print(type(trace), trace == trace, _G.probe, require "crumb" ~= nil)
+		]], function(path)
+			local text <const>, status <const>, errors <const> = cli.run(path)
+			assert.same({ "", 0 }, { errors, status })
+			assert.equal([[
+uprobe:/no/such:f: open /no/such: No such file or directory
+span: from: expected { TARGET, key = EXPRESSION }
+syscall:nonono: no system call 'nonono' (nearest: clone, mknod, mount)
+'|' is the shell's: for a shell write -c "sh -c '…'"
+table	true	nil	true
+]], text)
+		end)
+	end)
+
+	it("gives its accounts, and lists", function()
+		local code <const> = ([[
+			local p = probe { "%s", count = true }
+			run()
+			print(stats(p).hits, stats()[1].probe, stats()[1].aggregated)
+			for site in list "uprobe:%s:fooba*" do print(site.name) end
+		]]):format(FOOBAR, VICTIM)
+		assert.same({ "5\tp1\t5", "foobar" }, (of_victim(code, "foobar=5")))
+	end)
+
+	it("tells what is lost, once, on standard error", function()
+		local code <const> = ('probe { "%s", "uprobe:%s:bazbuz", count = true, rows = 1, by = "nsecs" }'):format(FOOBAR, VICTIM)
+		local _, status <const>, errors <const> = of_victim(code, "foobar=3000")
+		assert.equal(0, status)
+		local lost <const> = errors:match "^crumb: p1 %(.-:foobar%): (%d+) of 3000 hits are lost: there was no room;[^\n]*\n$"
+		assert.is_truthy(lost, errors)
+		local _, _, quiet <const> = of_victim(code, "foobar=3000", "-q")
+		assert.equal("", quiet)
+	end)
+
+	it("says with -v how it is attached, and what is not", function()
+		local code <const> = ('probe { "%s", "uprobe:%s:bazbuz", cookie = { foobar = 1 } }'):format(FOOBAR, VICTIM)
+		local _, _, errors <const> = of_victim(code, "foobar=1", "-v")
+		assert.matches("^crumb: p1: u%l+[^\n]*: 1 site, 1 kernel link; %d+ ms\n"
+			.. "crumb: p1: 1 not probed, such as bazbuz: [^\n]+\n$", errors)
+	end)
+
+	it("ends with 1 when a handler raises, and keeps its message", function()
+		local _, status <const>, errors <const> = of_victim(
+			('probe { "%s", handler = function() error("mine", 0) end }'):format(FOOBAR), "foobar=1")
+		assert.same({ 1, "crumb: mine\n" }, { status, errors })
+	end)
+end)
+
+describe("the command's outputs", function()
+	setup(function()
+		local hook = require "crumb.bpf.features".hook "uprobe"
+		if not hook.cookie then pending(hook.why or "no uprobes") end
+	end)
+
+	it("are JSON, an object a line, with all digits", function()
+		local code <const> = ('probe { "%s", cookie = -1, capture = { low = "u64(sp) * 0 - 1", signed = "0 - 1" } }'):format(FOOBAR)
+		local lines <const>, status <const> = of_victim(code, "foobar=2", "--json")
+		assert.same({ 2, 0 }, { #lines, status })
+		local whole <const> = '^{"date":"%d+%-%d%d%-%d%d %d%d:%d%d:%d%d%.%d+","time":%d+,"probe":"p1","target":"[^"]+",'
+			.. '"symbol":"foobar","cookie":18446744073709551615,"pid":(%d+),"tid":%1,"uid":0,"gid":0,"comm":"example_victim",'
+			.. '"cpu":%d+,"low":18446744073709551615,"signed":%-1}$'
+		assert.matches(whole, lines[1])
+		assert.matches(whole, lines[2])
+	end)
+
+	it("are JSON of rows too", function()
+		local code <const> = ('probe { "%s", count = true, hist = { n = "17" }, by = { comm = "comm" } }'):format(FOOBAR)
+		local lines <const> = of_victim(code, "foobar=2", "--json")
+		assert.equal(1, #lines)
+		assert.matches('^{"date":"[^"]+","probe":"p1","comm":"example_victim","count":2,"n":%[{"low":16,"high":31,"count":2}%]}$',
+			lines[1])
+	end)
+
+	it("are CSV, with a header", function()
+		local lines = of_victim(('probe { "%s", capture = { a = "1", b = "-2" } }'):format(FOOBAR), "foobar=2", "--csv")
+		assert.equal(3, #lines)
+		assert.equal("date,time,probe,target,symbol,cookie,pid,tid,uid,gid,comm,cpu,a,b", lines[1])
+		assert.matches("^[^,]+,%d+,p1,[^,]+,foobar,1,%d+,%d+,0,0,example_victim,%d+,1,%-2$", lines[2])
+		lines = of_victim(('probe { "%s", count = true, hist = { n = "17" }, by = "comm" }'):format(FOOBAR), "foobar=2", "--csv")
+		assert.same({ "comm,count,histogram,low,high,bucket", "example_victim,2,n,16,31,2" }, lines)
+	end)
+
+	it("are harmless on a terminal, and exact in JSON, whatever a process is called", function()
+		local name <const> = "a\27[31m\255\226\128\174\r\b"
+		local path <const> = "/tmp/" .. name
+		local function line_of(option)
+			local code <const> = ('probe "uprobe:%s:foobar"'):format(VICTIM)
+			local text <const> = cli.shell(("ln -f %s %s; build/crumb %s -c %s -e %s"):format(VICTIM, cli.quoted(path), option,
+				cli.quoted(cli.quoted(path) .. " foobar=1"), cli.quoted(code)))
+			local lines <const> = without_victim(text)
+			return lines[#lines]
+		end
+		local text <const>, csv <const>, json <const> = line_of "", line_of "--csv", line_of "--json"
+		os.remove(path)
+		assert.is_truthy(text:find([[ a\x1b[31m\xff\u{202e}\r\x08[]], 1, true), text)
+		assert.is_truthy(csv:find([[,a\x1b[31m\xff\u{202e}\r\x08,]], 1, true), csv)
+		local hex <const> = name:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+		assert.is_truthy(json:find(('"comm":{"hex":"%s"}'):format(hex), 1, true), json)
+	end)
+
+	it("end quietly when nobody reads them", function()
+		local text, _, errors = cli.shell(
+			[[{ build/crumb -d 30 -e 'probe { "software:cpu-clock:100000" }'; echo $? >&2; } | head -n 2 | wc -l]])
+		assert.same({ "2\n", "141\n" }, { text, errors })
+		text, _, errors = cli.shell(
+			[[(trap '' PIPE; build/crumb -d 30 -e 'probe { "software:cpu-clock:100000" }'; echo $? >&2) | head -n 2 | wc -l]])
+		assert.same({ "2\n", "141\n" }, { text, errors })
+	end)
+
+	it("say that a disk is full", function()
+		local text, status, errors = cli.shell "build/crumb -e 'print(1)' >/dev/full"
+		assert.same({ "", 1, "crumb: write to standard output: No space left on device\n" }, { text, status, errors })
+		text, status, errors = cli.shell(("build/crumb -c '%s foobar=2' -e 'probe \"%s\"' >/dev/full"):format(VICTIM, FOOBAR))
+		assert.same({ "", 1, "crumb: write to standard output: No space left on device\n" }, { text, status, errors })
+	end)
+
+	it("have the rows of each interval", function()
+		local text <const>, status <const> = cli.run("-d", "500ms", "-i", "200ms", "-e",
+			'probe { "software:cpu-clock:1000000", count = true, by = {} }')
+		assert.equal(0, status)
+		local blocks = 0
+		for _ in text:gmatch "%d%d:%d%d:%d%d\ncount\n +%d+\n" do blocks = blocks + 1 end
+		assert.equal(3, blocks, text)
+	end)
+
+	it("end with what there is on Ctrl-C", function()
+		local child = require "support.child"
+		child.setup()
+		local traced <const> = child.start([[build/crumb -e 'probe { "software:cpu-clock:1000000", count = true, by = {} }
+			every(0.01, function() print "going" end)']])
+		traced:lines "going"
+		local rest <const>, status <const> = traced:finish "INT"
+		child.teardown()
+		if child.ignores_interrupts() then pending "SIGINT is ignored here" end
+		assert.equal(0, status)
+		assert.matches("\ncount\n +%d+\n$", "\n" .. rest)
+	end)
+end)
+
+describe("crumb list", function()
+	it("shows targets that can be given again", function()
+		check(0, ("uprobe:%s:foobar\n"):format(VICTIM), "", "list", ("u:%s:fooba*"):format(VICTIM))
+		check(0, "syscall:openat\nsyscall:openat2\n", "", "list", "syscall:openat*")
+		check(1, "", "crumb: syscall:nonono: no system call 'nonono' (nearest: clone, mknod, mount)\n", "list", "syscall:nonono")
+		check(2, "", "crumb: missing argument 'target'\nTry 'crumb --help'.\n", "list")
+		assert.matches('^{"target":"uprobe:[^"]+:foobar","name":"foobar","file":"[^"]+","offset":%d+,"size":%d+,"probeable":true}\n$',
+			(cli.run("list", "--json", ("u:%s:foobar"):format(VICTIM))))
+	end)
+end)
+
+describe("crumb doctor", function()
+	it("says what there is", function()
+		local text <const>, status <const> = cli.run "doctor"
+		assert.equal(0, status)
+		assert.matches("^ok  kernel +%d+%.%d+", text)
+		assert.matches("\nok  rights +CAP_SYS_ADMIN", text)
+		assert.is_nil(text:find "\27")
+		local hooks <const> = require "crumb.bpf".features().hooks
+		for name, hook in pairs(hooks) do
+			if name ~= "syscall" then
+				local mark <const> = hook.cookie and "ok" or "no"
+				assert.is_truthy(text:find(("\n%s  %-14s "):format(mark, name), 1, true), name .. text)
+				if not hook.cookie then assert.is_truthy(text:find("\n    " .. hook.why, 1, true), name) end
+			end
+		end
+		assert.matches('^{"name":"kernel","ok":true,"needed":true,"found":"[^"]+"}\n', (cli.run("doctor", "--json")))
+	end)
+
+	it("names what an ordinary user lacks", function()
+		if not core.execute { "setpriv", "--version" } then pending "no setpriv on this machine" return end
+		local text <const>, status <const>, errors <const> = cli.shell "setpriv --reuid 65534 --clear-groups build/crumb doctor"
+		assert.equal(1, status)
+		assert.matches("\nNO  rights +none\n    run it as root %(sudo crumb …%), or with CAP_BPF and CAP_PERFMON\n", text)
+		assert.equal("crumb: this machine cannot be traced as things are: see NO above\n", errors)
+	end)
+end)
