@@ -168,7 +168,7 @@ describe("examples", function()
 				victim "foobar=500"
 				assert.equal("", (traced:finish()))
 				local errors <close> = assert(io.open(child.folder .. "/errors"))
-				assert.equal(trap == "-" and "ended\n" or "lua5.4: Broken pipe\nended\n", errors:read "a")
+				assert.equal(trap == "-" and "ended\n" or "crumb: Broken pipe\nended\n", errors:read "a")
 			end
 		end)
 	end)
