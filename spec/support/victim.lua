@@ -2,12 +2,14 @@
 local Victim = {}
 Victim.__index = Victim
 
---- Starts one, which waits; it lives until `stop`, or the end of the scope. `program`: another fixture that answers so.
+--- Starts one, which waits; it lives until `stop`, or the end of the scope. `program`: another fixture that answers so, or
+--- what a shell runs, with a `/` or a blank in it.
 function Victim.start(program)
 	local fifo <const> = os.tmpname()
 	os.remove(fifo)
 	assert(os.execute("mkfifo " .. fifo))
-	local input <const> = assert(io.popen(("exec build/fixtures/%s >%s"):format(program or "victim", fifo), "w"))
+	local command <const> = program and program:find "[/ ]" and program or "build/fixtures/" .. (program or "victim")
+	local input <const> = assert(io.popen(("exec %s >%s"):format(command, fifo), "w"))
 	local output <const> = assert(io.open(fifo))
 	os.remove(fifo)
 	return setmetatable({ input = input, output = output, pid = assert(output:read("n", "l"), "no victim") }, Victim)
