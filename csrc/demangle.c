@@ -105,25 +105,22 @@ static bool demangle_rust(struct sink *sink)
 	return true;
 }
 
-/* Cuts the parameters off, and what follows them; a clone's name stays whole. */
-static uint16_t bare_length(const struct demangled *name)
+/* A clone's name stays whole. */
+uint16_t crumb_bare_length(const char *text, size_t length)
 {
-	size_t end = name->length, depth = 0;
+	size_t end = length, depth = 0;
 
-	if (name->text[end - 1] == ']')
-		return name->length;
-	while (end && name->text[end - 1] != ')' &&
-	       strchr(" &abcdefghijklmnopqrstuvwxyz", name->text[end - 1]))
+	while (end && text[end - 1] && strchr(" &abcdefghijklmnopqrstuvwxyz", text[end - 1]))
 		end--;
-	if (!end || name->text[end - 1] != ')')
-		return name->length;
+	if (!end || text[end - 1] != ')')
+		return (uint16_t)length;
 	for (; end; end--) {
-		if (name->text[end - 1] == ')')
+		if (text[end - 1] == ')')
 			depth++;
-		else if (name->text[end - 1] == '(' && !--depth)
-			return end > 1 ? (uint16_t)(end - 1) : name->length;
+		else if (text[end - 1] == '(' && !--depth)
+			return (uint16_t)(end > 1 ? end - 1 : length);
 	}
-	return name->length;
+	return (uint16_t)length;
 }
 
 static bool demangle_cxx(struct sink *sink)
@@ -141,7 +138,7 @@ static bool demangle_cxx(struct sink *sink)
 	       print_cxx(sink, tree);
 	free(memory);
 	if (done)
-		sink->to->bare = bare_length(sink->to);
+		sink->to->bare = crumb_bare_length(sink->to->text, sink->to->length);
 	return done;
 }
 

@@ -24,6 +24,9 @@ struct demangled {
 /* Whether a name begins as mangled ones do. */
 bool crumb_is_mangled(const char *name, size_t length);
 
+/* So much of a demangled C++ name is its name: without parameters and what follows them. */
+uint16_t crumb_bare_length(const char *text, size_t length);
+
 /* False: it is no mangled name, or none to be demangled in bounds. */
 bool crumb_demangle(const char *name, size_t length, struct demangled *to);
 

@@ -24,9 +24,6 @@ const struct elf_name *crumb_symbol_demangled(struct elf_symbols *symbols, uint3
 /* So much of a demangled name is shown: Rust's without its hash. */
 size_t crumb_name_shown(const struct elf_name *name);
 
-/* Whether a name or pattern may mean demangled ones; one that begins as mangled ones do means those. */
-bool crumb_means_demangled(const char *text, size_t length);
-
 /*
  * As crumb_symbols_find, of the symbols whose demangled name is this, with or without parameters
  * (or Rust's hash).

@@ -370,6 +370,17 @@ void crumb_symbols_add(const struct elf_symbols *symbols, uint32_t index, uint32
 		found[(*count)++] = index;
 }
 
+uint32_t crumb_symbols_first(const struct elf_symbols *symbols, uint32_t index)
+{
+	const struct elf_symbol *symbol = &symbols->list[index];
+	uint32_t i = symbols->heads[hash(symbol->name, symbol->length) & symbols->mask];
+
+	while (i != index && (symbols->list[i].length != symbol->length ||
+			      memcmp(symbols->list[i].name, symbol->name, symbol->length)))
+		i = symbols->list[i].next;
+	return i;
+}
+
 size_t crumb_symbols_find(const struct elf_symbols *symbols, const char *name, size_t length,
 			  uint32_t *found)
 {

@@ -71,6 +71,9 @@ void crumb_symbols_free(struct elf_symbols *symbols);
 size_t crumb_symbols_find(const struct elf_symbols *symbols, const char *name, size_t length,
 			  uint32_t *found);
 
+/* The first symbol of the same name: .dynsym's, where both tables have it. */
+uint32_t crumb_symbols_first(const struct elf_symbols *symbols, uint32_t index);
+
 /* Adds a symbol to those found, unless it repeats one of them. */
 void crumb_symbols_add(const struct elf_symbols *symbols, uint32_t index, uint32_t *found,
 		       size_t *count);
