@@ -38,14 +38,12 @@ static const struct demangle_component *part(const struct tree *tree,
 	return component;
 }
 
-/* In the others the place of a pointer holds what was in that memory before. */
-static const struct demangle_component *left_of(const struct tree *tree,
-						const struct demangle_component *component)
+/* These are made of no others: where a part would be they have a text or a number, or what was in that memory before. */
+static bool is_leaf(const struct demangle_component *component)
 {
 	switch (component->type) {
 	case DEMANGLE_COMPONENT_NAME:
 	case DEMANGLE_COMPONENT_OPERATOR:
-	case DEMANGLE_COMPONENT_EXTENDED_OPERATOR:
 	case DEMANGLE_COMPONENT_BUILTIN_TYPE:
 	case DEMANGLE_COMPONENT_EXTENDED_BUILTIN_TYPE:
 	case DEMANGLE_COMPONENT_SUB_STD:
@@ -54,30 +52,39 @@ static const struct demangle_component *left_of(const struct tree *tree,
 	case DEMANGLE_COMPONENT_NUMBER:
 	case DEMANGLE_COMPONENT_CHARACTER:
 	case DEMANGLE_COMPONENT_UNNAMED_TYPE:
-	case DEMANGLE_COMPONENT_CTOR:
-	case DEMANGLE_COMPONENT_DTOR:
-		return NULL;
+		return true;
 	default:
-		return part(tree, component->u.s_binary.left);
+		return false;
 	}
 }
 
-static const struct demangle_component *right_of(const struct tree *tree,
-						 const struct demangle_component *component)
+/* The parts of a component; NULL: it has no such part. */
+static void parts_of(const struct tree *tree, const struct demangle_component *component,
+		     const struct demangle_component *parts[2])
 {
+	parts[0] = parts[1] = NULL;
+	if (is_leaf(component))
+		return;
 	switch (component->type) {
 	case DEMANGLE_COMPONENT_CTOR:
-		return part(tree, component->u.s_ctor.name);
+		parts[1] = part(tree, component->u.s_ctor.name);
+		break;
 	case DEMANGLE_COMPONENT_DTOR:
-		return part(tree, component->u.s_dtor.name);
+		parts[1] = part(tree, component->u.s_dtor.name);
+		break;
 	case DEMANGLE_COMPONENT_EXTENDED_OPERATOR:
-		return part(tree, component->u.s_extended_operator.name);
+		parts[1] = part(tree, component->u.s_extended_operator.name);
+		break;
 	case DEMANGLE_COMPONENT_LAMBDA:
 	case DEMANGLE_COMPONENT_DEFAULT_ARG:
+		parts[0] = part(tree, component->u.s_unary_num.sub);
+		break;
 	case DEMANGLE_COMPONENT_FIXED_TYPE:
-		return NULL;
+		parts[0] = part(tree, component->u.s_fixed.length);
+		break;
 	default:
-		return left_of(tree, component) ? part(tree, component->u.s_binary.right) : NULL;
+		parts[0] = part(tree, component->u.s_binary.left);
+		parts[1] = part(tree, component->u.s_binary.right);
 	}
 }
 
@@ -85,17 +92,17 @@ static const struct demangle_component *right_of(const struct tree *tree,
 static const struct demangle_component *template_of(const struct tree *tree,
 						    const struct demangle_component *function)
 {
-	const struct demangle_component *name = left_of(tree, function);
+	const struct demangle_component *parts[2], *name;
 
+	parts_of(tree, function, parts);
+	name = parts[0];
 	for (size_t i = 0; name && i < tree->count; i++) {
 		if (name->type == DEMANGLE_COMPONENT_TEMPLATE)
 			return name;
-		if (name->type == DEMANGLE_COMPONENT_LOCAL_NAME)
-			name = right_of(tree, name);
-		else if (!right_of(tree, name))
-			name = left_of(tree, name);
-		else
-			break;
+		parts_of(tree, name, parts);
+		if (name->type != DEMANGLE_COMPONENT_LOCAL_NAME && parts[1])
+			return NULL;
+		name = parts[name->type == DEMANGLE_COMPONENT_LOCAL_NAME];
 	}
 	return NULL;
 }
@@ -115,8 +122,7 @@ static uint32_t weigh(struct tree *tree, const struct demangle_component *compon
 	if (tree->sizes[i])
 		return tree->sizes[i];
 	tree->sizes[i] = SIZE_MAX_WALKED; /* what holds itself has no end */
-	parts[0] = left_of(tree, component);
-	parts[1] = right_of(tree, component);
+	parts_of(tree, component, parts);
 	for (int side = 0; side < 2; side++) {
 		if (!parts[side])
 			continue;
@@ -133,8 +139,10 @@ static uint32_t weigh(struct tree *tree, const struct demangle_component *compon
 	else if (component->type == DEMANGLE_COMPONENT_TEMPLATE && tree->any_template)
 		template = component;
 	if (template) {
-		const struct demangle_component *list = right_of(tree, template);
+		const struct demangle_component *list;
 
+		parts_of(tree, template, parts);
+		list = parts[1];
 		tree->depths[i]++;
 		if (list && tree->sizes[list - tree->base] > tree->argument)
 			tree->argument = tree->sizes[list - tree->base];
@@ -162,6 +170,7 @@ bool crumb_demangle_bounded(const struct demangle_component *root,
 	if (part(&tree, root) != root)
 		return false;
 	for (unsigned round = 0;; round++) {
+		bool any_template = tree.any_template;
 		unsigned depth;
 
 		memset(tree.sizes, 0, count * sizeof(*tree.sizes));
@@ -169,6 +178,8 @@ bool crumb_demangle_bounded(const struct demangle_component *root,
 		tree.argument = 0;
 		size = weigh(&tree, root);
 		depth = tree.depths[root - base];
+		if (any_template != tree.any_template)
+			continue;
 		if (size >= SIZE_MAX_WALKED || round > depth || tree.argument == tree.parameter)
 			return size < SIZE_MAX_WALKED;
 		tree.parameter = tree.argument;

@@ -144,6 +144,17 @@ local function texts(kind, list)
 	for i, text in ipairs(list) do write(kind, tostring(i), text) end
 end
 
+-- Names without their first letters, which the harness gives; a byte says which.
+local function mangled()
+	local list <const> = {}
+	for line in io.lines "spec/fixtures/elf_mangled.s" do
+		local kind <const>, name <const> = line:match '^\tfunction\t"?_([ZR])([^"]+)'
+		if kind then list[#list + 1] = (kind == "Z" and "\0" or "\1") .. name end
+	end
+	texts("demangle", list)
+end
+
+mangled()
 gopclntab()
 ld_cache()
 texts("glob", { "\4a*b?axxb1", "\10[a-c]*[!x]cxxxy", "\5*ab*caaabbc", "\3[]]]", "\6a*[*b[a[b" })

@@ -25,7 +25,7 @@ static void look_up(const struct elf_file *file, const struct elf_symbols *symbo
 	}
 }
 
-static void match(const struct elf_file *file, const struct elf_symbols *symbols)
+static void match(const struct elf_file *file, struct elf_symbols *symbols)
 {
 	struct elf_matches matches = { 0 };
 

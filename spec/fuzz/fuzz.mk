@@ -6,7 +6,7 @@
 FUZZ_SECONDS ?= 5
 # Those that read whole ELF files; others; and the readers in Lua.
 FUZZ_ELF := elf_symbols gopclntab usdt_note
-FUZZ_C := $(FUZZ_ELF) glob kallsyms
+FUZZ_C := $(FUZZ_ELF) demangle glob kallsyms
 FUZZ_LUA := ld_cache text usdt_arguments
 FUZZ ?= $(FUZZ_C) $(FUZZ_LUA)
 
