@@ -1,0 +1,39 @@
+-- Functions are hit that people name: by demangled names, and in stripped files.
+local tracer = require "support.tracer"
+
+local it_traces <const> = tracer.it
+local FIXTURES <const> = "build/fixtures/"
+
+local function run(trace, path)
+	local job <close> = assert(trace:spawn { "/bin/sh", "-c", 'exec "$0" >/dev/null', path })
+	assert(job:start())
+	assert.same({ exit = 0 }, job:wait())
+end
+
+-- Its rows as "symbol count".
+local function counted(trace, path, words)
+	local found <close> = io.open(path, "rb")
+	if not found then pending("there is no " .. path .. " (built by make)") end
+	local probe <const> = assert(trace:probe { ("uprobe:%s:%s"):format(path, words), count = true, by = "symbol" })
+	run(trace, path)
+	local rows = {}
+	for i, row in ipairs(probe:read()) do rows[i] = row.symbol .. " " .. row.count end
+	table.sort(rows)
+	return rows
+end
+
+describe("functions by name", function()
+	it_traces("of C++, one of several and all that a glob means", function(trace)
+		assert.same({ "_ZN5shape4areaEd 1" }, counted(trace, FIXTURES .. "elf_cxx", "shape::area(double)"))
+		assert.same({
+			"_ZN5shape4areaEd 1", "_ZN5shape4areaEi 1", "_ZN5shape5twiceIdEET_S1_ 1", "_ZN5shape5twiceIiEET_S1_ 1",
+			"_ZN5shapeeqERKNS_3BoxES2_ 1", "_ZNK5shape3Box6volumeEv 1",
+		}, counted(trace, FIXTURES .. "elf_cxx", "shape::*"))
+	end)
+
+	for _, name in ipairs { "elf_linked", "elf_noid_linked", "elf_packed" } do
+		it_traces("in the stripped " .. name, function(trace)
+			assert.same({ "elf_one 2", "elf_two 1" }, counted(trace, FIXTURES .. name, "elf_[ot][nw]*[eo]"))
+		end)
+	end
+end)
