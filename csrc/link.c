@@ -91,6 +91,22 @@ static struct link_part *check_part(lua_State *L, int arg, struct link *link)
 	return &link->parts[i - 1];
 }
 
+/* link:drop(part) -> true | nil, message, errno: closes one kernel link; those behind it move up */
+static int l_link_drop(lua_State *L)
+{
+	struct link *link = handle_check(L, 1, LINK);
+	struct link_part *part = check_part(L, 2, link), gone = *part;
+	int err;
+
+	link->count--;
+	memmove(part, part + 1, (size_t)(link->parts + link->count - part) * sizeof(*part));
+	err = part_close(&gone);
+	if (err)
+		return handle_fail(L, err, "close a part of a link");
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 static int l_link_length(lua_State *L)
 {
 	lua_pushinteger(L, (lua_Integer)((struct link *)handle_check(L, 1, LINK))->count);
@@ -191,6 +207,7 @@ int l_link_open_pin(lua_State *L)
 void link_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
+		{ "drop", l_link_drop },
 		{ "fd", l_link_fd },
 		{ "raw_info", l_link_raw_info },
 		{ "pin_part", l_link_pin_part },

@@ -216,6 +216,21 @@ function Engine:account(site)
 	return account
 end
 
+--- Whether a site that reports once has, and no pair of it is to end.
+---@param site integer
+---@return boolean
+function Engine:has_reported(site)
+	local accounts <const>, at <const> = self.accounts, self.wire.at.account
+	if accounts:get(site, at.seen, 8) ~= self.wire.seen.DONE then return false end
+	local ended <const> = accounts:get(site, at.closed, 8) + accounts:get(site, at.abandoned, 8)
+	return accounts:get(site, at.opened, 8) == ended
+end
+
+--- Whether a site that reports once has.
+---@param site integer
+---@return boolean
+function Engine:seen(site) return self.accounts:get(site, self.wire.at.account.seen, 8) == self.wire.seen.DONE end
+
 --- Adds to one outcome of a site.
 function Engine:count(site, outcome, by) self.accounts:add(site, self.wire.at.account[outcome], by) end
 

@@ -11,6 +11,7 @@ local rule <const> = require "crumb.rule"
 
 local aggregate <const> = lazy "crumb.aggregate"
 local show <const> = lazy "crumb.show"
+local thinning <const> = lazy "crumb.trace.thinning"
 
 local BATCH <const> = 256
 
@@ -24,6 +25,7 @@ local BATCH <const> = 256
 ---@field inbox crumb.Inbox
 ---@field live crumb.Live
 ---@field attachment crumb.Attachment
+---@field once boolean whether each site reports once
 local Probe = { __name = "crumb.Probe" }
 
 local SETTABLE <const> = { handler = "function|table|boolean" }
@@ -60,6 +62,7 @@ function Probe.__index(self, name)
 	if method ~= nil then return method end
 	if name == "handler" then return self.inbox.handler end
 	if name == "params" then return params_of(self) end
+	if name == "once" then return self.live.once or false end
 	if name == "enabled" then return self.rule_now.options.enabled ~= false end
 	if rule.OPTIONS[name] then return self.rule_now.options[name] end
 end
@@ -314,6 +317,25 @@ function Probe:stats(what)
 	return sum
 end
 
+-- The sites that have made their one report, and those that have not.
+local function seen_of(self)
+	local ran <const>, never <const> = {}, {}
+	for _, place in ipairs(self.live.places) do
+		local list <const> = self.live.engine:seen(place.number) and ran or never
+		if not place.refused then list[#list + 1] = place.site end
+	end
+	return { ran, never }
+end
+
+--- Of a probe with `once`: which of its sites have made their report, and which have not, each in the order of `sites`.
+--- Errors: raises without `once`.
+---@return crumb.Site[] ran
+---@return crumb.Site[] never
+function Probe:seen()
+	if not self.once then error("probe:seen: it goes with once = true", 2) end
+	return table.unpack(self.last_seen or seen_of(self))
+end
+
 --- Whether it was closed.
 ---@return boolean
 function Probe:closed() return self.closed_account ~= nil end
@@ -322,6 +344,7 @@ function Probe:closed() return self.closed_account ~= nil end
 --- grace period.
 function Probe:detach()
 	self.attachment:close()
+	if self.once then thinning.leave(self) end
 	self.live:withdraw()
 	self.inbox:close()
 end
@@ -334,6 +357,7 @@ function Probe:conclude()
 	end
 	if self.pairs then pairs_of.sweep(engine, function(_, pair) return mine[pair.site] end) end
 	if self.live.columns then rawset(self, "last_rows", rows_of(self)) end
+	if self.once then rawset(self, "last_seen", seen_of(self)) end
 	for number in pairs(mine) do final[number] = engine:account(number) end
 	rawset(self, "closed_account", final)
 end
@@ -345,7 +369,9 @@ function Probe:close()
 	return self.trace:release(self)
 end
 
-options.methods(Probe, "probe", { "set", "rule", "events", "each", "read", "clear", "folded", "stats", "closed", "close" })
+options.methods(Probe, "probe", {
+	"set", "rule", "events", "each", "read", "clear", "folded", "stats", "seen", "closed", "close",
+})
 Probe.__close = Probe.close
 
 local function description(self)

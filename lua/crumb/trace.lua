@@ -17,6 +17,7 @@ local rule <const> = require "crumb.rule"
 local show <const> = lazy "crumb.show"
 local span <const> = lazy "crumb.span"
 local stack <const> = lazy "crumb.stack"
+local thinning <const> = lazy "crumb.trace.thinning"
 
 local RING_SIZE <const>, MAX_DELAY <const>, ROWS <const>, SITES <const> = 1 << 19, 0.05, 4096, 16384
 local PAIRS <const>, STACKS <const> = 16384, 16384
@@ -45,7 +46,7 @@ end
 
 local TRACE_OPTIONS <const> = merged(SHARED, { sites = "integer" })
 local PROBE_OPTIONS <const> = merged(SHARED, choice.OPTIONS, rule.OPTIONS, {
-	handler = "function|table", returns = "boolean",
+	handler = "function|table", returns = "boolean", once = "boolean",
 })
 
 local function check_shared(given)
@@ -207,16 +208,20 @@ local function open_probe(self, given)
 		opening.places(self, probe.inbox, chosen, bits, given.returns and "call" or nil)
 	if not places then return nil, message, errno end
 	rawset(probe, "pairs", given.returns and "call" or false)
-	rawset(probe, "live", self:live(given, probe, { places = places, pairs = given.returns }))
+	rawset(probe, "live", self:live(given, probe, {
+		places = places, pairs = given.returns, once = given.once,
+	}))
 	local wanted <const>, why <const>, number <const> = self:rule(given)
 	if not wanted then
 		self:abandon(probe, places)
 		return nil, why, number
 	end
 	rawset(probe, "family", wanted.options.follow)
-	return self:complete(probe, wanted, places, given, skipped, function()
+	local done <const>, failed <const>, code <const> = self:complete(probe, wanted, places, given, skipped, function()
 		return opening.attach(self, probe.attachment, places, how, given, skipped)
 	end)
+	if done and given.once then thinning.begin(self, probe, files) end
+	return done, failed, code
 end
 
 --- Attaches a probe: targets, a cookie for each site, and a rule.

@@ -101,6 +101,16 @@ end }
 --- The files that sites lie in, to be held (`<close>`) until the sites are attached.
 function choice.files() return setmetatable({}, CLOSING) end
 
+--- The files, which stay open until what is returned is closed, whoever held them before.
+function choice.keep(files)
+	local kept <const> = choice.files()
+	for name, file in pairs(files) do kept[name], files[name] = file, nil end
+	return kept
+end
+
+--- Closes them.
+function choice.close(files) CLOSING.__close(files) end
+
 -- The first of `either` that this machine has.
 local function first_of(targets, given, files)
 	local reasons <const> = {}

@@ -162,6 +162,11 @@ function Link:raw_info(part) end
 ---@return true?, string?, integer?
 function Link:pin_part(part, path) end
 
+--- Closes one of the kernel links; those behind it move up.
+---@param part integer
+---@return true?, string?, integer?
+function Link:drop(part) end
+
 --- Each of these adds one kernel link. Errors: nil, why, errno; the caller says what was attempted.
 ---@param name string? nil: offset is an address
 ---@return true?, string?, integer?

@@ -29,8 +29,8 @@ function account.explain(sum)
 	return {
 		hits = sum.filtered + sum.sampled_out + sum.limited + sum.repeated + sum.aggregated + sum.sent + sum.lost + pending
 			+ unreturned,
-		filtered = sum.filtered, sampled_out = sum.sampled_out, limited = sum.limited, repeated = sum.repeated, aggregated = sum.aggregated,
-		sent = sum.sent, lost = sum.lost, pending = pending, unreturned = unreturned,
+		filtered = sum.filtered, sampled_out = sum.sampled_out, limited = sum.limited, repeated = sum.repeated,
+		aggregated = sum.aggregated, sent = sum.sent, lost = sum.lost, pending = pending, unreturned = unreturned,
 		unmatched = sum.unmatched, rows_lost = sum.rows_lost,
 	}
 end

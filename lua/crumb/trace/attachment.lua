@@ -6,11 +6,18 @@ local core <const> = require "crumb.core"
 local links <const> = require "crumb.bpf.links"
 local programs <const> = require "crumb.engine.programs"
 
+---@class crumb.Part sites that one program is attached to
+---@field copy table of the engine's programs
+---@field link crumb.Link
+---@field sites crumb.Site[]
+---@field bits integer[]
+---@field mechanism string
+---@field pid integer? that the kernel leaves all others out for
+
 ---@class crumb.Attachment
 ---@field engine crumb.Engine
----@field links crumb.Link[]
+---@field parts crumb.Part[]
 ---@field taken { copy: table, site: crumb.Site }[]
----@field ways table<string, { sites: integer, links: integer }> by mechanism
 local Attachment = {}
 Attachment.__index = Attachment
 
@@ -47,6 +54,14 @@ local function groups_of(self, sites, bits)
 	return groups
 end
 
+local function without_refused(part)
+	local sites <const>, bits <const> = {}, {}
+	for i, site in ipairs(part.sites) do
+		if not site.reason then sites[#sites + 1], bits[#bits + 1] = site, part.bits[i] end
+	end
+	return sites, bits
+end
+
 --- Attaches sites, each with the integer that the engine is to get there.
 --- Errors: nil, message, errno; what is attached by then goes with `close`.
 ---@param sites crumb.Site[]
@@ -57,20 +72,46 @@ end
 function Attachment:add(sites, bits, pid, skipped)
 	local groups <const>, message <const>, errno <const> = groups_of(self, sites, bits)
 	if not groups then return nil, message, errno end
-	for _, group in ipairs(groups) do
-		local program <const>, first <const> = group.copy.program, group.sites[1]
-		local link <const> = program:link()
-		self.links[#self.links + 1] = link
-		local of <const> = pid and filters(first, program.attach_type ~= nil) and pid or nil
-		local before <const> = skipped and #skipped or 0
-		local done <const>, why <const>, number <const> = links.attach(link, program, group.sites, group.bits, of, skipped)
+	for _, part in ipairs(groups) do
+		local program <const>, first <const> = part.copy.program, part.sites[1]
+		part.link = program:link()
+		self.parts[#self.parts + 1] = part
+		part.pid = pid and filters(first, program.attach_type ~= nil) and pid or nil
+		local done <const>, why <const>, number <const> =
+			links.attach(part.link, program, part.sites, part.bits, part.pid, skipped)
 		if not done then return nil, why, number end
-		local refused <const> = skipped and #skipped - before or 0
-		local way <const> = self.ways[group.mechanism] or { sites = 0, links = 0 }
-		self.ways[group.mechanism] = way
-		way.sites, way.links = way.sites + #group.sites - refused, way.links + #link
+		part.sites, part.bits = without_refused(part)
 	end
 	return true
+end
+
+--- Attaches a part's program to these of its sites only; nothing is missed there meanwhile, but may come twice.
+--- Errors: nil, message, errno, and then all stays as it was.
+---@param part crumb.Part whose program is a multi one
+---@param sites crumb.Site[]
+---@param bits integer[]
+---@return true?, string?, integer?
+function Attachment:keep(part, sites, bits)
+	local before <const>, program <const> = part.link, part.copy.program
+	if #sites == 0 then return self:drop(part) end
+	local link <const> = program:link()
+	local done <const>, message <const>, errno <const> = links.attach(link, program, sites, bits, part.pid)
+	if not done then
+		link:close()
+		return nil, message, errno
+	end
+	part.link, part.sites, part.bits = link, sites, bits
+	return before:close()
+end
+
+--- Detaches a part.
+---@param part crumb.Part
+---@return true?, string?, integer?
+function Attachment:drop(part)
+	for i, one in ipairs(self.parts) do
+		if one == part then table.remove(self.parts, i) end
+	end
+	return part.link:close()
 end
 
 local function plural(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
@@ -78,12 +119,17 @@ local function plural(count, what) return ("%d %s%s"):format(count, what, count 
 --- How it is attached: "uprobe.multi: 3 sites, 1 kernel link".
 ---@return string
 function Attachment:mechanism()
-	local parts <const> = {}
-	for name, way in pairs(self.ways) do
-		parts[#parts + 1] = ("%s: %s, %s"):format(name, plural(way.sites, "site"), plural(way.links, "kernel link"))
+	local ways <const>, texts <const> = {}, {}
+	for _, part in ipairs(self.parts) do
+		local way <const> = ways[part.mechanism] or { sites = 0, links = 0 }
+		ways[part.mechanism] = way
+		way.sites, way.links = way.sites + #part.sites, way.links + #part.link
 	end
-	table.sort(parts)
-	return table.concat(parts, "; ")
+	for name, way in pairs(ways) do
+		texts[#texts + 1] = ("%s: %s, %s"):format(name, plural(way.sites, "site"), plural(way.links, "kernel link"))
+	end
+	table.sort(texts)
+	return table.concat(texts, "; ")
 end
 
 --- Times that the kernel itself did not run the program, shared by all that have such a link or use the program.
@@ -91,9 +137,9 @@ end
 ---@return integer? recursion_misses of the programs
 function Attachment:missed()
 	local missed, recursion, seen <const> = nil, nil, {}
-	for _, link in ipairs(self.links) do
-		for part = 1, #link do
-			local info <const> = link:info(part)
+	for _, one in ipairs(self.parts) do
+		for part = 1, #one.link do
+			local info <const> = one.link:info(part)
 			if info and info.missed then missed = (missed or 0) + info.missed end
 		end
 	end
@@ -108,11 +154,11 @@ end
 
 --- Detaches.
 function Attachment:close()
-	for _, link in ipairs(self.links) do link:close() end
+	for _, part in ipairs(self.parts) do part.link:close() end
 	for _, one in ipairs(self.taken) do programs.release(one.copy, one.site) end
-	self.links, self.taken = {}, {}
+	self.parts, self.taken = {}, {}
 end
 
 ---@param engine crumb.Engine
 ---@return crumb.Attachment
-return function(engine) return setmetatable({ engine = engine, links = {}, taken = {}, ways = {} }, Attachment) end
+return function(engine) return setmetatable({ engine = engine, parts = {}, taken = {} }, Attachment) end

@@ -160,7 +160,7 @@ local function bodies_of(self, plans, made, partner)
 		if not bodies[plan] then
 			local layout <const> = plan.event and event.layout(plan.cells or {}, self.resolve) or nil
 			local body <const>, message <const>, errno <const> = self.engine:body(plan, layout, {
-				ring = self.ring_number, table = made and made.number, owner = self.owner, partner = partner,
+				ring = self.ring_number, table = made and made.number, owner = self.owner, partner = partner, once = self.once,
 			})
 			if not body then
 				retire(self, bodies, before)
@@ -273,6 +273,7 @@ end
 
 --- What a rule is made to hold at, or, with `openings`, between.
 --- Shape: { engine =, resolve = what words mean by kind (crumb.trace.event), places =, rows = of a table, pairs = BOOLEAN,
+--- once = whether each site reports once,
 --- ring = function() → its number }, and of spans { openings = places, opening = function(rule) → what is to be compiled
 --- for them, owner = the number of their pairs }
 ---@param given table
