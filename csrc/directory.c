@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "glob.h"
 
 #define CLASS "crumb.Directory"
 #define ENTRIES_MAX (1 << 20)
@@ -19,14 +20,23 @@ static int release(struct handle *handle)
 	return closedir(((struct directory *)handle)->stream) ? errno : 0;
 }
 
-/* core.directory(path) -> list of names without "." and ".." | nil, message, errno */
+/* Whether a name is asked for: any, or what the glob at argument 2 matches. */
+static bool is_wanted(lua_State *L, const char *name)
+{
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	return lua_isnil(L, 2) || crumb_glob_match(glob_check(L, 2), name, strlen(name));
+}
+
+/* core.directory(path, glob?) -> list of names without "." and ".." | nil, message, errno */
 int l_directory(lua_State *L)
 {
 	const char *path = handle_check_text(L, 1);
 	struct directory *directory;
 	struct dirent *entry;
-	lua_Integer count = 0;
+	lua_Integer count = 0, seen = 0;
 
+	lua_settop(L, 2);
 	directory = handle_new(L, CLASS, sizeof(*directory), 0);
 	lua_toclose(L, -1);
 	directory->stream = opendir(path);
@@ -35,10 +45,10 @@ int l_directory(lua_State *L)
 	directory->handle.release = release;
 	lua_newtable(L);
 	while (errno = 0, (entry = readdir(directory->stream))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		if (count == ENTRIES_MAX)
+		if (seen++ == ENTRIES_MAX)
 			return handle_fail(L, EFBIG, "list %s", path);
+		if (!is_wanted(L, entry->d_name))
+			continue;
 		lua_pushstring(L, entry->d_name);
 		lua_rawseti(L, -2, ++count);
 	}

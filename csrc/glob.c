@@ -228,14 +228,19 @@ int l_glob(lua_State *L)
 	return 1;
 }
 
+const struct glob *glob_check(lua_State *L, int arg)
+{
+	return ((const struct compiled *)handle_check(L, arg, CLASS))->glob;
+}
+
 /* glob:match(name) -> boolean */
 static int l_match(lua_State *L)
 {
-	const struct compiled *compiled = handle_check(L, 1, CLASS);
+	const struct glob *glob = glob_check(L, 1);
 	size_t length;
 	const char *name = luaL_checklstring(L, 2, &length);
 
-	lua_pushboolean(L, crumb_glob_match(compiled->glob, name, length));
+	lua_pushboolean(L, crumb_glob_match(glob, name, length));
 	return 1;
 }
 

@@ -20,6 +20,9 @@ bool crumb_glob_match(const struct glob *glob, const char *name, size_t length);
 
 void crumb_glob_free(struct glob *glob);
 
+/* The glob of the open crumb.Glob at `arg`; raises when it is none. */
+const struct glob *glob_check(lua_State *L, int arg);
+
 /* core.glob(pattern) -> crumb.Glob */
 int l_glob(lua_State *L);
 

@@ -15,7 +15,7 @@ end
 -- The symbols, or the refusal, of what a person writes after "uprobe:PATH:".
 local function resolve(path, words)
 	local parsed = target.parse("uprobe:" .. exists(path) .. ":" .. words)
-	local elf <close> = assert(binary.open(parsed))
+	local elf <close> = assert(core.elf(path))
 	local sites, message, errno = binary.sites(parsed, elf)
 	if not sites then return nil, message, errno end
 	local symbols = {}

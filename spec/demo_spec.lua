@@ -31,7 +31,7 @@ describe("the demo", function()
 	setup(function()
 		local hook = require "crumb.bpf.features".hook "uprobe"
 		if not hook.cookie then pending(hook.why or "no uprobes") end
-		local found, message = require "crumb.names.library".path "libc"
+		local found, message = require "crumb.names.library".files "libc"
 		if not found then pending(message) end
 	end)
 

@@ -111,7 +111,7 @@ describe("the names of a stripped file", function()
 		local path = FIXTURES .. "elf_packed"
 		for name, found in pairs { elf_two = true, elf_tvo = false } do
 			local parsed = target.parse(("uprobe:%s:%s"):format(path, name))
-			local elf <close> = assert(binary.open(parsed))
+			local elf <close> = assert(core.elf(path))
 			local sites, message = binary.sites(parsed, elf)
 			assert.is_false(elf:stripped())
 			if found then

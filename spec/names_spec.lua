@@ -1,7 +1,9 @@
 -- crumb.names: what a target's words mean on a machine.
 local binary = require "crumb.names.binary"
+local choice = require "crumb.bpf.choice"
 local lab = require "support.lab"
 local core = require "crumb.core"
+local files = require "crumb.names.files"
 local glob = require "crumb.names.glob"
 local kernel = require "crumb.names.kernel"
 local library = require "crumb.names.library"
@@ -112,12 +114,13 @@ describe("names.binary", function()
 	local function resolve(text, options, exact)
 		local parsed <const> = target.parse(text)
 		parsed.exact = exact
-		local elf <close>, path <const>, failed <const> = binary.open(parsed, options)
-		if not elf then return nil, path, failed end
+		local opened <close> = choice.files()
+		local list <const>, message <const>, failed <const> = files.open(opened, parsed, options and options.pid)
+		if not list then return nil, message, failed end
 		local resolver <const> = parsed.kind == "usdt" and usdt.probes or binary.sites
-		local sites <const>, skipped <const>, errno <const> = resolver(parsed, elf)
+		local sites <const>, skipped <const>, errno <const> = resolver(parsed, list[1].elf)
 		if not sites then return nil, skipped, errno end
-		return sites, skipped, path
+		return sites, skipped, list[1].path
 	end
 
 	local function sites(text, options)
@@ -150,10 +153,10 @@ describe("names.binary", function()
 	end
 
 	it("gives the file open, and its path", function()
-		local path = fixture "elf_pie"
-		local elf <close>, found = binary.open(target.parse("uprobe:" .. path .. ":elf_one"))
-		assert.equal(path, found)
-		assert.truthy(elf:path():find "^/proc/self/fd/%d+$")
+		local path, opened <close> = fixture "elf_pie", choice.files()
+		local file = assert(files.open(opened, target.parse("uprobe:" .. path .. ":elf_one")))[1]
+		assert.equal(path, file.path)
+		assert.truthy(file.elf:path():find "^/proc/self/fd/%d+$")
 	end)
 
 	it("takes a path that is relative", function()
@@ -337,7 +340,7 @@ describe("names.binary", function()
 		assert.truthy(path:find("^/proc/" .. pid .. "/root/.*/libelf[^/]*$"), path)
 		_, _, path = sites("uprobe:libelf.so.1:elf_begin", { pid = pid })
 		assert.truthy(path:find("^/proc/" .. pid .. "/root/.*/libelf[^/]*$"), path)
-		fails("uprobe:libnothing:f", ("process %d has no library 'libnothing' mapped: give its path"):format(pid), 2,
+		fails("uprobe:libnothing:f", ("process %d has no 'libnothing' mapped: give its path"):format(pid), 2,
 			{ pid = pid })
 		fails("uprobe:libc:f", "there is no process 4194305", 3, { pid = 4194305 })
 	end)
@@ -380,7 +383,10 @@ describe("names.library", function()
 
 	local function look(name)
 		if machine() ~= "x86_64" then pending "this cache is x86-64's" end
-		return library.in_cache(name, spill("cache", cache(X86)))
+		local list, why, errno = library.in_cache(name, spill("cache", cache(X86)))
+		local paths = {}
+		for i, entry in ipairs(list or {}) do paths[i] = entry.path end
+		return list and table.concat(paths, " "), why, errno
 	end
 
 	it("finds a library by its bare name and by its whole one", function()
@@ -393,6 +399,13 @@ describe("names.library", function()
 		assert.equal("/lib/libfoo-2.0.so.0", look "libfoo-2.0")
 	end)
 
+	it("finds all that a glob matches, each once", function()
+		assert.equal("/lib/libssl.so.3 /old/libssl.so.1.1", look "libss*")
+		assert.equal("/lib/libz.so.1", look "libz*")
+		assert.equal("/lib/libc.so.6 /lib/libssl.so.3", look "lib*.so.[36]")
+		assert.is_nil((look "libx*"))
+	end)
+
 	it("lists several, and the nearest where there is none", function()
 		local path, why, errno = look "libssl"
 		assert.is_nil(path)
@@ -400,7 +413,8 @@ describe("names.library", function()
 		assert.equal(76, errno)
 		path, why, errno = look "libsssl"
 		assert.is_nil(path)
-		assert.equal(("no library 'libsssl' in %s/cache (nearest: libssl); a program is given by its path")
+		assert.equal(("no library 'libsssl' in %s/cache (nearest: libssl); a program is given by its path, or by its name "
+			.. "with pid = N")
 			:format(folder), why)
 		assert.equal(2, errno)
 		assert.is_nil((look "c"))
@@ -419,14 +433,13 @@ describe("names.library", function()
 
 	it("finds the machine's own libc", function()
 		if not exists "/etc/ld.so.cache" then pending "there is no /etc/ld.so.cache" end
-		local path = assert(library.path "libc")
-		local elf <close> = assert(core.elf(path))
+		local elf <close> = assert(core.elf(assert(library.files "libc")[1].path))
 		assert.equal(1, #elf:find "malloc")
 	end)
 
 	it("never looks in PATH or LD_LIBRARY_PATH", function()
 		assert.is_nil((library.in_cache("ls", folder .. "/none")))
-		assert.is_nil((library.path "ls"))
+		assert.is_nil((library.files "ls"))
 	end)
 
 	it("takes no harm from a broken cache", function()

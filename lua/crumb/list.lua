@@ -9,7 +9,7 @@ local usdt <const> = lazy "crumb.arguments.usdt"
 
 local list = {}
 
-local SKIPPED <const> = { ENOENT = 2 }
+local ENOTUNIQ <const>, EOPNOTSUPP <const> = 76, 95
 
 local function found(text, given)
 	local files <close> = choice.files()
@@ -17,8 +17,8 @@ local function found(text, given)
 	local sites <const>, message <const>, errno <const> = opening.resolve(wanted, false, files)
 	if sites then return sites end
 	-- A target of which nothing can be probed is listed with the reason; one that means nothing is an error.
-	if errno == SKIPPED.ENOENT or not errno then return nil, message, errno end
-	return { skipped = { { symbol = text, reason = message } } }
+	if errno == ENOTUNIQ or errno == EOPNOTSUPP then return { skipped = { { symbol = text, reason = message } } } end
+	return nil, message, errno
 end
 
 -- Of a USDT place: what its note says of each argument, and why one cannot be read.

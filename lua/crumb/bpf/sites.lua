@@ -4,6 +4,7 @@ local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
 
 local binary <const> = lazy "crumb.names.binary"
+local files <const> = lazy "crumb.names.files"
 local kernel <const> = lazy "crumb.names.kernel"
 local tracepoint <const> = lazy "crumb.names.tracepoint"
 local usdt <const> = lazy "crumb.names.usdt"
@@ -48,29 +49,36 @@ local function skip(found, list)
 	for _, one in ipairs(list or {}) do found.skipped[#found.skipped + 1] = one end
 end
 
--- A file is opened once, however many targets name it.
-local function open(opened, target, given)
-	local file = opened[target.path]
-	if not file then
-		local elf <const>, path <const>, errno <const> = binary.open(target, given)
-		if not elf then return nil, path, errno end
-		file = { elf = elf, path = path, identity = elf:identity() }
-		opened[target.path] = file
+-- What a target means in each of its files. Those of a glob's files that have no such name are passed over, and those
+-- that `missing` lets be.
+local function in_files(of_file)
+	return function(found, target, given, opened)
+		local list <const>, skipped <const>, number <const> = files.open(opened, target, given.pid)
+		if not list then return nil, skipped, number end
+		skip(found, skipped)
+		local before <const>, passed <const> = #found, {}
+		for _, file in ipairs(list) do
+			local done <const>, why <const>, err <const> = of_file(found, files.target(target, list, file), file, target)
+			if not done then
+				if not list.globs and not (given.missing == "skip" and SKIPPABLE[err]) then return nil, why, err end
+				passed[#passed + 1] = { symbol = target.symbol or target.name, file = file.path, reason = why, errno = err }
+			end
+		end
+		if #found == before then return nil, passed[1].reason, passed[1].errno end
+		skip(found, passed)
+		return true
 	end
-	return file
 end
 
-local function of_binary(found, target, given, opened)
-	local file <const>, refused <const>, number <const> = open(opened, target, given)
-	if not file then return nil, refused, number end
-	local places <const>, skipped <const>, errno <const> = binary.sites(target, file.elf)
+local function of_binary(found, one, file, target)
+	local places <const>, skipped <const>, errno <const> = binary.sites(one, file.elf)
 	if not places then return nil, skipped, errno end
 	for _, place in ipairs(places) do
 		add(found, {
 			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names,
 			demangled = place.demangled, offset = place.offset, size = place.size,
 			file = file.path, path = file.elf:path(), identity = file.identity,
-			key = ("%s:%d"):format(file.path, place.offset),
+			key = ("%s:%d"):format(file.identity, place.offset),
 		}, target)
 	end
 	skip(found, skipped)
@@ -78,21 +86,19 @@ local function of_binary(found, target, given, opened)
 end
 
 -- The places under one name are sites of their own for who attaches them as uprobes; libbpf finds them again.
-local function of_usdt(found, target, given, opened)
-	local file <const>, refused <const>, number <const> = open(opened, target, given)
-	if not file then return nil, refused, number end
-	local probes <const>, skipped <const>, errno <const> = usdt.probes(target, file.elf)
+local function of_usdt(found, one, file, target)
+	local probes <const>, skipped <const>, errno <const> = usdt.probes(one, file.elf)
 	if not probes then return nil, skipped, errno end
 	for _, probe in ipairs(probes) do
 		local symbol <const> = probe.provider .. ":" .. probe.name
 		local site <const> = {
 			symbol = symbol, path = file.elf:path(), file = file.path, identity = file.identity,
-			provider = probe.provider, name = probe.name, key = ("%s:%s"):format(file.path, symbol),
+			provider = probe.provider, name = probe.name, key = ("%s:%s"):format(file.identity, symbol),
 		}
 		add(found, site, target)
 		for _, place in ipairs(probe.places) do
 			for name, value in pairs(site) do place[name] = value end
-			place.key = ("%s:%d"):format(file.path, place.offset)
+			place.key = ("%s:%d"):format(file.identity, place.offset)
 		end
 		site.places = probe.places
 	end
@@ -149,7 +155,7 @@ end
 
 local RESOLVERS <const> = {
 	kprobe = of_kernel, kretprobe = of_kernel,
-	uprobe = of_binary, uretprobe = of_binary, usdt = of_usdt,
+	uprobe = in_files(of_binary), uretprobe = in_files(of_binary), usdt = in_files(of_usdt),
 	tracepoint = of_tracepoint, syscall = of_syscall,
 	rawtracepoint = of_name, tp_btf = of_name, fentry = of_name, fexit = of_name, section = of_name,
 	profile = of_perf_event, software = of_perf_event, hardware = of_perf_event,

@@ -429,7 +429,6 @@ function Dwarf:prototype(offset) end
 ---@return table?, string?, integer?
 function Dwarf:type(type) end
 
---- Addresses -> names. Files are opened as the kernel has them mapped, in whatever container; no server is asked.
 --- The kernel's functions. They are read at the first question, and kept.
 ---@class crumb.KernelNames: crumb.Handle
 local KernelNames = {}
@@ -484,6 +483,7 @@ function KernelNames:refresh() end
 ---@return crumb.KernelName[]?, string?, integer?
 function KernelNames:starting(address) end
 
+--- Addresses -> names. Files are opened as the kernel has them mapped, in whatever container; no server is asked.
 ---@class crumb.Symbolizer: crumb.Handle
 local Symbolizer = {}
 
@@ -508,9 +508,12 @@ function Symbolizer:user(pid, address) end
 ---@return crumb.Btf?, string?, integer?
 function core.btf(source) end
 
---- The names in a folder.
+--- The names in a folder, or those that a glob matches.
+--- Errors: EFBIG: it holds more than 1,048,576.
+---@param path string
+---@param glob crumb.Glob?
 ---@return string[]?, string?, integer?
-function core.directory(path) end
+function core.directory(path, glob) end
 
 --- By what number the kernel knows the cgroup of a folder.
 --- Errors: nil, message, errno: EINVAL it is of another file system.

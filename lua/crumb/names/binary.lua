@@ -6,7 +6,6 @@
 local core <const> = require "crumb.core"
 local glob <const> = require "crumb.names.glob"
 local lazy <const> = require "crumb.lazy"
-local library <const> = require "crumb.names.library"
 
 local code <const> = lazy "crumb.names.code"
 
@@ -251,21 +250,6 @@ function binary.sites(target, elf)
 	end
 	if not target.symbol then return raw_sites(target, elf) end
 	return function_sites(target, elf)
-end
-
---- Opens the file that a target names.
---- Errors: nil, message, errno: ENOENT no such file, ENOEXEC no ELF file for this machine.
----@param target crumb.Target
----@param options { pid: integer? }? the process whose libraries and `exe` are meant
----@return userdata? elf which is kept open until the link is made
----@return string path_or_message
----@return integer? errno
-function binary.open(target, options)
-	local path <const>, reason <const>, err <const> = library.path(target.path, options and options.pid)
-	if not path then return fail(target, err, "%s", reason) end
-	local elf <const>, message <const>, failed <const> = core.elf(path)
-	if not elf then return fail(target, failed, "%s", message) end
-	return elf, path
 end
 
 return binary

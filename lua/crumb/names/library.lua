@@ -1,14 +1,15 @@
---- library: the file that a path in a target means.
+--- library: the files that a bare name in a target means.
 --
--- A path with a "/" is itself. A bare name is a library: of a process what that process has
--- mapped, otherwise what the dynamic linker's cache has. Never PATH, never LD_LIBRARY_PATH: the
--- environment must not choose what root attaches to.
+-- Of a process, what that process has mapped; otherwise the libraries in the dynamic linker's cache. Never PATH, never
+-- LD_LIBRARY_PATH: the environment must not choose what root attaches to.
 
 local core <const> = require "crumb.core"
+local glob <const> = require "crumb.names.glob"
+local mapped <const> = require "crumb.names.mapped"
 
 local library = {}
 
-local ENOENT <const>, ESRCH <const>, EINVAL <const>, ENOTUNIQ <const> = 2, 3, 22, 76
+local ENOENT <const>, EINVAL <const>, ENOTUNIQ <const> = 2, 22, 76
 
 local CACHE_MAX <const> = 16 << 20
 local HEADER <const>, ENTRY <const> = 48, 24
@@ -47,21 +48,28 @@ function library.parse_cache(text, machine)
 	return list
 end
 
--- "libc" and "libc.so" mean "libc.so.6"; a whole name means itself.
-local function means(name, soname)
-	return soname == name or soname:match("^(.-)%.so") == name or soname:match("^(.-%.so)") == name
+-- "libc" and "libc.so" mean "libc.so.6"; a whole name means itself. A glob may match any of these.
+local function meaning(name)
+	local test <const> = glob.is(name) and glob.compile(name) or function(other) return other == name end
+	return function(soname)
+		if test(soname) then return true, true end
+		local stem <const>, link <const> = soname:match "^(.-)%.so", soname:match "^(.-%.so)"
+		return stem ~= nil and (test(stem) or test(link)), false
+	end
 end
 
 local function wanted(name, list)
 	local exact <const>, loose <const>, seen <const> = {}, {}, {}
+	local means <const> = meaning(name)
 	for _, entry in ipairs(list) do
-		if not seen[entry.path] and means(name, entry.soname) then
+		local meant <const>, whole <const> = means(entry.soname)
+		if meant and not seen[entry.path] then
 			seen[entry.path] = true
 			loose[#loose + 1] = entry
-			if entry.soname == name then exact[#exact + 1] = entry end
+			if whole then exact[#exact + 1] = entry end
 		end
 	end
-	return #exact > 0 and exact or loose
+	return #exact > 0 and not glob.is(name) and exact or loose
 end
 
 local function paths_of(list)
@@ -86,10 +94,25 @@ local function own_machine()
 	return elf and elf:machine()
 end
 
---- The path of a library in the dynamic linker's cache.
----@param name string such as `libc` or `libc.so.6`
+local function stem_of(soname) return soname:match "^(.-)%.so" or soname end
+
+local function near(name, list)
+	if glob.is(name) then return "" end
+	local names <const> = {}
+	for i, entry in ipairs(list) do names[i] = stem_of(entry.soname) end
+	return (select(2, core.nearest(name, names)))
+end
+
+-- A glob may mean several, a name one.
+local function chosen(name, found)
+	if #found == 1 or glob.is(name) then return found end
+	return nil, ("'%s' may be %s: give the path"):format(name, paths_of(found)), ENOTUNIQ
+end
+
+--- The libraries of a name in the dynamic linker's cache.
+---@param name string such as `libc` or `libc.so.6`, or a glob
 ---@param cache string? the cache's path
----@return string? path
+---@return { soname: string, path: string }[]?
 ---@return string? reason
 ---@return integer? errno
 function library.in_cache(name, cache)
@@ -101,70 +124,45 @@ function library.in_cache(name, cache)
 			:format(name, cache), ENOENT
 	end
 	local found <const> = without_links(wanted(name, list))
-	if #found == 1 then return found[1].path end
-	if #found > 1 then
-		return nil, ("'%s' may be %s: give the path"):format(name, paths_of(found)), ENOTUNIQ
-	end
-	local names <const> = {}
-	for _, entry in ipairs(list) do names[#names + 1] = entry.soname:match("^(.-)%.so") end
-	local _ <const>, near <const> = core.nearest(name, names)
-	return nil, ("no library '%s' in %s%s; a program is given by its path"):format(name, cache, near), ENOENT
-end
-
--- Each file that a process has mapped, once.
-local function mapped_files(pid)
-	local file <close>, _, err <const> = io.open(("/proc/%d/maps"):format(pid), "r")
-	if not file then
-		if err == ENOENT then return nil, ("there is no process %d"):format(pid), ESRCH end
-		return nil, ("the files of process %d cannot be seen"):format(pid), err
-	end
-	local list <const>, seen <const> = {}, {}
-	for line in file:lines() do
-		local path <const> = line:match("^%x+%-%x+ %S+ %x+ %x+:%x+ %d+%s+(/.*)$")
-		if path and not seen[path] then
-			seen[path] = true
-			list[#list + 1] = { soname = path:match("[^/]*$"), path = ("/proc/%d/root%s"):format(pid, path) }
-		end
-	end
-	return list
+	if #found > 0 then return chosen(name, found) end
+	return nil, ("no library '%s' in %s%s; a program is given by its path, or by its name with pid = N")
+		:format(name, cache, near(name, list)), ENOENT
 end
 
 -- libelf.so.1 may be a link to libelf-0.188.so: what counts is how the file calls itself.
 local function by_soname(name, files)
 	local list <const> = {}
-	for _, entry in ipairs(files) do
-		local elf <close> = core.elf(entry.path)
+	for _, file in ipairs(files) do
+		local elf <close> = core.elf(file.open)
 		local soname <const> = elf and elf:soname()
-		if soname then list[#list + 1] = { soname = soname, path = entry.path } end
+		if soname then list[#list + 1] = { soname = soname, path = file.path, open = file.open } end
 	end
 	return wanted(name, list)
 end
 
--- The library as a process sees it: what it has mapped, in its own mount namespace.
+-- The program or library as a process sees it.
 local function in_process(name, pid)
-	local files <const>, why <const>, err <const> = mapped_files(pid)
+	local files <const>, why <const>, err <const> = mapped.files(pid)
 	if not files then return nil, why, err end
 	local found = wanted(name, files)
 	if #found == 0 then found = by_soname(name, files) end
-	if #found == 1 then return found[1].path end
-	if #found > 1 then
-		return nil, ("'%s' may be %s: give the path"):format(name, paths_of(found)), ENOTUNIQ
+	if #found > 0 then return chosen(name, found) end
+	if #files == 0 then
+		return nil, ("process %d has nothing mapped: it is one of the kernel's, or has ended"):format(pid), ENOENT
 	end
-	return nil, ("process %d has no library '%s' mapped: give its path"):format(pid, name), ENOENT
+	return nil, ("process %d has no '%s' mapped%s: give its path"):format(pid, name, near(name, files)), ENOENT
 end
 
---- The path to open for what a target calls its path.
----@param name string a path with a `/`, a library's bare name, or `exe` with a pid
+--- The files that a name without a "/" means.
+--- Shape: `open` is what to open, where that is not the path
+---@param name string a library's name, a glob, or with a pid `exe` or the name of what is mapped
 ---@param pid integer?
----@return string? path
+---@return { path: string, open: string? }[]?
 ---@return string? reason
 ---@return integer? errno
-function library.path(name, pid)
-	if name:find("/", 1, true) then return name end
-	if name == "exe" then
-		if not pid then return nil, "'exe' is the program of a process: give its pid", EINVAL end
-		return ("/proc/%d/exe"):format(pid)
-	end
+function library.files(name, pid)
+	if name == "exe" and not pid then return nil, "'exe' is the program of a process: give its pid", EINVAL end
+	if name == "exe" then return { { path = ("/proc/%d/exe"):format(pid) } } end
 	if pid then return in_process(name, pid) end
 	return library.in_cache(name)
 end
