@@ -1,9 +1,10 @@
-# What `make bench` measures with, made in build/bench/: two modules for Lua, a loader, their BPF objects.
+# What `make bench` measures with, made in build/bench/: three modules for Lua, a loader, their BPF objects.
 
-BENCH := $(addprefix build/bench/,reader.so start.so loader caller reader.bpf.o events.bpf.o engine.bpf.o loader.bpf.o)
+BENCH := $(addprefix build/bench/,reader.so start.so attach.so loader caller reader.bpf.o events.bpf.o engine.bpf.o \
+	loader.bpf.o attaching.bpf.o)
 
 # Ahead of all other processes, where that is allowed.
-bench: all $(BENCH) build/fixtures/victim
+bench: all $(BENCH) build/fixtures/victim build/fixtures/many
 	$$(chrt -f 1 true 2>/dev/null && echo chrt -f 1) build/crumb bench/run.lua
 
 build/bench/%.so: bench/%.c

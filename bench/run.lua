@@ -32,16 +32,21 @@ local function verdict(row, ratio)
 	return "", ""
 end
 
+-- Of what plain C does not do there is no ratio.
 local function print_row(row)
-	local ratio <const>, least <const>, most <const> = ratios(row)
-	local text <const> = LINE:format(row.what, ("%.1f %s"):format(median(row.crumb), row.unit),
-		("%.1f %s"):format(median(row.plain), row.unit), ("%.1f x (%.1f-%.1f)"):format(ratio, least, most),
+	local plain, spread, ratio = "", "", nil
+	if row.plain[1] then
+		local least, most
+		ratio, least, most = ratios(row)
+		plain, spread = ("%.1f %s"):format(median(row.plain), row.unit), ("%.1f x (%.1f-%.1f)"):format(ratio, least, most)
+	end
+	local text <const> = LINE:format(row.what, ("%.1f %s"):format(median(row.crumb), row.unit), plain, spread,
 		verdict(row, ratio))
 	print((text:gsub("%s+$", "")))
 end
 
 print((LINE:format("medians", "crumb", "plain C", "ratio (min-max)", "goal", ""):gsub("%s+$", "")))
-for _, name in ipairs { "reading", "events", "deciding", "starting" } do
+for _, name in ipairs { "reading", "events", "deciding", "starting", "attaching" } do
 	for _, row in ipairs(require(name)()) do print_row(row) end
 end
 for _, name in ipairs { "verifying", "flooding" } do require(name)() end

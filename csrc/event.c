@@ -257,7 +257,7 @@ int event_push(lua_State *L, struct trail *trail, const struct record *record, u
 
 	if (!plan || !crumb_record_fits(&plan->layout, record, length))
 		return NO_EVENT;
-	if (lua_rawgeti(L, lua_upvalueindex(UP_SITES), record->site) != LUA_TTABLE)
+	if (lua_geti(L, lua_upvalueindex(UP_SITES), record->site) != LUA_TTABLE)
 		return NO_EVENT;
 	own = is_own(L, trail);
 	if (own && trail->fields >= 0)

@@ -5,6 +5,7 @@
  * was stored before.  The window keeps the memory: the map's handle may close before it.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -150,19 +151,58 @@ static int l_window_set(lua_State *L)
 	return 0;
 }
 
-/* window:fill(first, last, offset, width, value): sets it in the elements first to last */
-static int l_window_fill(lua_State *L)
+/*
+ * window:store(indices, offset, width, values): in each of these elements, the value at the same
+ * place of a list, or the one value
+ */
+static int l_window_store(lua_State *L)
 {
 	struct window *window = handle_check(L, 1, WINDOW);
-	lua_Integer first = luaL_checkinteger(L, 2), last = luaL_checkinteger(L, 3);
-	uint64_t width = check_width(L, 5, 4), offset = check_offset(L, 4, window, width);
-	uint64_t value = check_value(L, 6, width);
+	uint64_t width = check_width(L, 4, 4), offset = check_offset(L, 3, window, width);
+	const bool listed = lua_istable(L, 5);
+	uint64_t value = listed ? 0 : check_value(L, 5, width);
+	lua_Integer count;
 
-	if (first > last)
-		return 0;
-	for (uint64_t i = check_index(L, 2, window), end = check_index(L, 3, window); i <= end; i++)
-		store(window->memory + i * window->step + offset, width, value);
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 5);
+	count = (lua_Integer)lua_rawlen(L, 2);
+	luaL_argcheck(L, !listed || (lua_Integer)lua_rawlen(L, 5) == count, 5,
+		      "not one value for each element");
+	for (lua_Integer i = 1; i <= count; i++) {
+		uint64_t index;
+
+		lua_rawgeti(L, 2, i);
+		index = check_index(L, -1, window);
+		if (listed) {
+			lua_rawgeti(L, 5, i);
+			value = check_value(L, -1, width);
+			lua_pop(L, 1);
+		}
+		store(window->memory + index * window->step + offset, width, value);
+		lua_pop(L, 1);
+	}
 	return 0;
+}
+
+/* window:sum(indices, offset) -> integer: of the 8 bytes there in each of these elements */
+static int l_window_sum(lua_State *L)
+{
+	const struct window *window = handle_check(L, 1, WINDOW);
+	uint64_t offset = check_offset(L, 3, window, 8), sum = 0;
+	lua_Integer count;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	count = (lua_Integer)lua_rawlen(L, 2);
+	for (lua_Integer i = 1; i <= count; i++) {
+		const char *at;
+
+		lua_rawgeti(L, 2, i);
+		at = window->memory + check_index(L, -1, window) * window->step + offset;
+		sum += __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
+		lua_pop(L, 1);
+	}
+	lua_pushinteger(L, (lua_Integer)sum);
+	return 1;
 }
 
 /* window:add(index, offset, value): to 8 bytes, atomically */
@@ -177,11 +217,33 @@ static int l_window_add(lua_State *L)
 	return 0;
 }
 
+/* window:bytes(indices) -> string: the values of these elements, one after the other */
+static int l_window_bytes(lua_State *L)
+{
+	const struct window *window = handle_check(L, 1, WINDOW);
+	lua_Integer count;
+	luaL_Buffer buffer;
+	char *to;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	count = (lua_Integer)lua_rawlen(L, 2);
+	to = luaL_buffinitsize(L, &buffer, (size_t)count * window->size);
+	for (lua_Integer i = 0; i < count; i++) {
+		lua_rawgeti(L, 2, i + 1);
+		memcpy(to + (uint64_t)i * window->size,
+		       window->memory + check_index(L, -1, window) * window->step, window->size);
+		lua_pop(L, 1);
+	}
+	luaL_pushresultsize(&buffer, (size_t)count * window->size);
+	return 1;
+}
+
 void window_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "add", l_window_add }, { "fill", l_window_fill },
-		{ "get", l_window_get }, { "set", l_window_set },
+		{ "add", l_window_add }, { "bytes", l_window_bytes }, { "get", l_window_get },
+		{ "set", l_window_set }, { "store", l_window_store }, { "sum", l_window_sum },
 		{ NULL, NULL },
 	};
 

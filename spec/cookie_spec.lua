@@ -6,7 +6,7 @@ local function sites(...)
 	for i, names in ipairs { ... } do
 		local all <const> = {}
 		for name in names:gmatch "%S+" do all[#all + 1] = name end
-		list[i] = { symbol = all[1], names = all, key = all[1], returns = false }
+		list[i] = { symbol = all[1], names = all, key = all[1], space = ">" }
 	end
 	return list
 end

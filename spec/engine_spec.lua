@@ -48,27 +48,27 @@ local EMPTY <const> = { steps = { { op = "ACCEPT" } }, event = true }
 
 describe("the engine", function()
 	it("does at a site what its body says, from the next hit on", function()
-		local number <const> = assert(one:site(7))
+		local number <const> = assert(one:take_sites { 7 })[1]
 		attach("hit_a", number)
 		local ring <const> = 0
 		local sends <const> = assert(one:body({ steps = mine {}, event = true }, nil, { ring = ring }))
 		local rejects <const> = assert(one:body({ steps = { { op = "REJECT" } }, event = true }, nil, { ring = ring }))
 		victim:call("hit_a", 3)
-		assert.equal(0, one:account(number).sent)
-		one:publish(number, sends)
+		assert.equal(0, one:account { number }.sent)
+		one:publish({ number }, sends)
 		victim:call("hit_a", 5)
-		one:publish(number, rejects)
+		one:publish({ number }, rejects)
 		victim:call("hit_a", 4)
-		one:publish(number)
+		one:publish { number }
 		victim:call("hit_a", 6)
-		local account <const> = one:account(number)
+		local account <const> = one:account { number }
 		assert.equal(5, account.sent)
 		assert.equal(4, account.filtered)
 		assert.is_false(one.ring:passed(one.ring:mark()))
 	end)
 
 	it("compares with patterns and sets, which bodies share", function()
-		local number <const> = assert(one:site(7))
+		local number <const> = assert(one:take_sites { 7 })[1]
 		attach("hit_a", number)
 		local table_of <const> = assert(one:table(true, 16))
 		local function body(list, pattern)
@@ -83,13 +83,13 @@ describe("the engine", function()
 		local wide <const>, narrow <const> = body({ victim.pid, 1 }, "vic*"), body({ victim.pid, 1 }, "nobody")
 		assert.equal(one.pools.sets:size() - 1, one.pools.sets:left())
 		assert.equal(one.pools.patterns:size() - 2, one.pools.patterns:left())
-		one:publish(number, wide)
+		one:publish({ number }, wide)
 		victim:call("hit_a", 5)
-		one:publish(number, narrow)
+		one:publish({ number }, narrow)
 		victim:call("hit_a", 4)
-		one:publish(number, body({ 1 }, "vic*"))
+		one:publish({ number }, body({ 1 }, "vic*"))
 		victim:call("hit_a", 3)
-		assert.same({ 5, 7 }, { one:account(number).aggregated, one:account(number).filtered })
+		assert.same({ 5, 7 }, { one:account { number }.aggregated, one:account { number }.filtered })
 		local rows <const> = {}
 		for _, value in assert(table_of.map:each()) do rows[#rows + 1] = ("=i8"):unpack(value) end
 		assert.same({ 5 }, rows)
@@ -126,13 +126,13 @@ describe("the engine", function()
 	end)
 
 	it("keeps a layout until the reader has passed its records", function()
-		local number <const> = assert(one:site(7))
+		local number <const> = assert(one:take_sites { 7 })[1]
 		attach("hit_a", number)
 		local ring <const> = 0
 		local body <const> = assert(one:body({ steps = mine {}, event = true }, "layout", { ring = ring }))
-		one:publish(number, body)
+		one:publish({ number }, body)
 		victim:call("hit_a", 1)
-		one:publish(number)
+		one:publish { number }
 		one:retire(body)
 		assert(one.reclaim:collect())
 		assert.equal("layout", one.layouts[body.generation])
@@ -154,20 +154,22 @@ describe("the engine", function()
 	end)
 
 	it("gives a site back with a clean account", function()
-		local number <const> = assert(one:site(7))
+		local number <const> = assert(one:take_sites { 7 })[1]
 		one:count(number, "sent", 3)
-		assert.equal(3, one:account(number).sent)
+		assert.equal(3, one:account { number }.sent)
 		local forgotten = false
-		one:retire_site(number, function() forgotten = true end)
+		one:retire_sites({ number }, function() forgotten = true end)
 		assert(one.reclaim:collect())
 		assert.is_true(forgotten)
-		assert.equal(number, one:site(8))
-		assert.equal(0, one:account(number).sent)
+		assert.same({ number }, one:take_sites { 8 })
+		assert.equal(0, one:account { number }.sent)
 	end)
 
 	it("says when there are no more sites", function()
-		for _ = 1, 64 do assert(one:site(1)) end
-		assert.same({ nil, "all 64 sites of the trace are in use: crumb.trace { sites = n } makes more", 28 }, { one:site(1) })
+		for _ = 1, 62 do assert(one:take_sites { 1 }) end
+		local refused <const> = "of the trace's 64 sites 2 are free, and 3 are needed: crumb.trace { sites = n } makes more"
+		assert.same({ nil, refused, 28 }, { one:take_sites { 1, 2, 3 } })
+		assert(one:take_sites { 1, 2 })
 	end)
 
 	it("gives a tracepoint a copy of its own for each probe", function()

@@ -109,7 +109,7 @@ describe("a probe with once", function()
 
 	it_thins("reports once when two threads are at it", function(trace, victim)
 		local counts <const>, handler <const> = counter()
-		local probe <const> = assert(trace:probe { ALL, once = true, pid = victim.pid, handler = handler, rows = 1 << 14 })
+		local probe <const> = assert(trace:probe { ALL, max = COUNT, once = true, pid = victim.pid, handler = handler, rows = 1 << 14 })
 		victim:call("twice", COUNT)
 		trace:poll(0)
 		check_each_once(counts, 0, COUNT)
@@ -120,7 +120,7 @@ describe("a probe with once", function()
 
 	it_thins("loses none while those that are left are attached anew under fire", function(trace, victim)
 		local counts <const>, handler <const> = counter()
-		local probe <const> = assert(trace:probe { ALL, once = true, pid = victim.pid, handler = handler })
+		local probe <const> = assert(trace:probe { ALL, max = COUNT, once = true, pid = victim.pid, handler = handler })
 		local ways <const>, steps = {}, 0
 		victim:ask("storm", COUNT)
 		until_(trace, function()

@@ -46,19 +46,43 @@ it("is what programs see", function()
 	assert.same({ 42, 11 }, { cells:get(1, 4, 4), sums:get(1, 0, 8) })
 end)
 
-it("fills a range, both ends with it", function()
+it("stores one value in many elements, or one in each", function()
 	local window <close> = window_of "cells"
-	window:fill(3, 5, 4, 4, 9)
-	window:fill(7, 7, 0, 8, -1)
-	window:fill(9, 8, 0, 4, 1)
+	window:store({ 3, 5, 4 }, 4, 4, 9)
+	window:store({ 7, 8 }, 0, 8, { -1, 2 })
+	window:store({}, 0, 4, 1)
+	window:store({}, 0, 4, {})
 	local seen <const> = {}
 	for i = 0, 999 do
 		local value <const> = window:get(i, 0, 8)
 		if value ~= 0 then seen[i] = value end
 	end
-	assert.same({ [3] = 9 << 32, [4] = 9 << 32, [5] = 9 << 32, [7] = -1 }, seen)
-	window:fill(0, 999, 0, 4, 1)
-	assert.equal(1, window:get(999, 0, 4))
+	assert.same({ [3] = 9 << 32, [4] = 9 << 32, [5] = 9 << 32, [7] = -1, [8] = 2 }, seen)
+	for _, values in ipairs { {}, { 1 }, { 1, 2, 3 } } do
+		assert.error_matches(function() window:store({ 1, 2 }, 0, 4, values) end, "not one value for each element")
+	end
+	assert.error_matches(function() window:store({ 1, 2 }, 0, 4, { 1, "2" }) end, "expected an integer")
+	assert.error_matches(function() window:store(1, 0, 4, 1) end, "table expected")
+end)
+
+it("sums what is in many elements", function()
+	local window <close> = window_of "sums"
+	window:store({ 1, 2, 3 }, 0, 8, { 5, -7, 11 })
+	assert.equal(9, window:sum({ 1, 2, 3 }, 0))
+	assert.equal(16, window:sum({ 3, 1 }, 0))
+	assert.equal(10, window:sum({ 1, 1 }, 0))
+	assert.equal(0, window:sum({}, 0))
+end)
+
+it("gives the bytes of many elements, as they were", function()
+	local window <close> = window_of "cells"
+	window:store({ 1, 2, 999 }, 0, 4, { 1, 2, 3 })
+	window:set(999, 4, 4, 4)
+	local bytes <const> = window:bytes { 999, 1 }
+	window:set(1, 0, 4, 0)
+	assert.equal(("<I4I4I4I4I4I4"):pack(3, 4, 0, 1, 0, 0), bytes)
+	assert.equal("", window:bytes {})
+	assert.error_matches(function() window:bytes { 1000 } end, "no element 1000")
 end)
 
 it("adds, and wraps as 64 bits do", function()
@@ -76,21 +100,22 @@ it("has nothing outside its elements", function()
 	for _, work in ipairs {
 		function() window:get(1000, 0, 4) end, function() window:get(-1, 0, 4) end,
 		function() window:set(1000, 0, 4, 0) end, function() window:set(math.mininteger, 0, 4, 0) end,
-		function() window:add(1000, 0, 1) end, function() window:fill(999, 1000, 0, 4, 0) end,
-		function() window:fill(-1, 1, 0, 4, 0) end, function() window:get(math.maxinteger, 0, 8) end,
+		function() window:add(1000, 0, 1) end, function() window:store({ 999, 1000 }, 0, 4, 0) end,
+		function() window:sum({ 1, -1 }, 0) end, function() window:get(math.maxinteger, 0, 8) end,
 	} do
 		assert.error_matches(work, "no element %-?%d+: there are 1000, from 0")
 	end
 	for _, work in ipairs {
 		function() window:get(0, 12, 1) end, function() window:get(0, -1, 1) end, function() window:get(0, 8, 8) end,
-		function() window:set(0, 8, 8, 0) end, function() window:add(0, 8, 0) end, function() window:fill(0, 1, 12, 4, 0) end,
+		function() window:set(0, 8, 8, 0) end, function() window:add(0, 8, 0) end, function() window:store({ 0 }, 12, 4, 0) end,
+		function() window:sum({ 0 }, 8) end,
 		function() window:get(0, math.mininteger, 8) end, function() window:get(0, math.maxinteger, 1) end,
 	} do
 		assert.error_matches(work, "outside an element of 12")
 	end
 	for _, work in ipairs {
 		function() window:get(0, 1, 2) end, function() window:set(0, 2, 4, 0) end, function() window:add(0, 4, 0) end,
-		function() window:fill(0, 1, 4, 8, 0) end,
+		function() window:store({ 0 }, 4, 8, 0) end, function() window:sum({ 0 }, 4) end,
 	} do
 		assert.error_matches(work, "not aligned")
 	end
@@ -130,7 +155,8 @@ it("outlives its map, and ends with its close", function()
 	assert.is_true(window:close())
 	assert.error_matches(function() window:get(2, 0, 8) end, "closed")
 	assert.error_matches(function() window:set(2, 0, 8, 0) end, "closed")
-	assert.error_matches(function() window:fill(0, 1, 0, 8, 0) end, "closed")
+	assert.error_matches(function() window:store({ 0 }, 0, 8, 0) end, "closed")
+	assert.error_matches(function() window:sum({ 0 }, 0) end, "closed")
 	assert.error_matches(function() window:add(2, 0, 0) end, "closed")
 end)
 

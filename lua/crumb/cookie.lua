@@ -4,11 +4,12 @@ local core <const> = require "crumb.core"
 
 local cookie = {}
 
-local function integer(value, what)
+-- `what`, with `which` in it, is said of a wrong one.
+local function integer(value, what, which)
 	local bits <const>, why <const> = core.integer(value)
 	if not bits then
 		local shown <const> = type(value) == "string" and ("%q"):format(value) or tostring(value)
-		error(("cookie%s: %s (got %s)"):format(what, why, shown), 0)
+		error(("cookie%s: %s (got %s)"):format(what:format(which), why, shown), 0)
 	end
 	return bits
 end
@@ -26,14 +27,15 @@ local function length_of(list)
 	return length
 end
 
--- { site, cookie } for each site and its place in the list.
+-- Each of these returns sites and the cookie of each; false: it has none.
+
 local function from_list(list, sites)
-	local length <const>, pairs_of = length_of(list), {}
-	for i = 1, length do pairs_of[i] = { sites[i], integer(list[i], ("[%d]"):format(i)) } end
+	local length <const>, bits <const> = length_of(list), {}
+	for i = 1, length do bits[i] = integer(list[i], "[%d]", i) end
 	if length ~= #sites then
 		error(("cookie: %d cookies were given for %d sites"):format(length, #sites), 0)
 	end
-	return pairs_of
+	return sites, bits
 end
 
 local function with_name(site, name)
@@ -41,7 +43,7 @@ local function with_name(site, name)
 	local copy <const> = {}
 	for key, value in pairs(site) do copy[key] = value end
 	copy.symbol = name
-	return copy
+	return setmetatable(copy, getmetatable(site))
 end
 
 local function check_all_used(by_name, used, sites)
@@ -59,35 +61,36 @@ end
 
 -- A site is known by any of its names, and by several of them it may have several cookies.
 local function from_names(by_name, sites)
-	local pairs_of <const>, used <const> = {}, {}
+	local chosen <const>, bits <const>, used <const> = {}, {}, {}
+	local function add(site, value) chosen[#chosen + 1], bits[#bits + 1] = site, value end
 	for _, site in ipairs(sites) do
 		local named = false
 		for _, name in ipairs(site.names or { site.symbol }) do
 			local value <const> = by_name[name]
 			if value ~= nil then
 				named, used[name] = true, true
-				pairs_of[#pairs_of + 1] = { with_name(site, name), integer(value, (" of %s"):format(name)) }
+				add(with_name(site, name), integer(value, " of %s", name))
 			end
 		end
-		if not named then pairs_of[#pairs_of + 1] = { site } end
+		if not named then add(site, false) end
 	end
 	check_all_used(by_name, used, sites)
-	return pairs_of
+	return chosen, bits
 end
 
 local function from_function(wanted, sites)
-	local pairs_of <const> = {}
+	local bits <const> = {}
 	for i, site in ipairs(sites) do
 		local value <const> = wanted(site, i)
-		pairs_of[i] = { site, value ~= nil and integer(value, (" of %s"):format(site.symbol)) or nil }
+		bits[i] = value ~= nil and integer(value, " of %s", site.symbol)
 	end
-	return pairs_of
+	return sites, bits
 end
 
 local function for_all(value, sites)
-	local pairs_of <const>, bits <const> = {}, integer(value, "")
-	for i, site in ipairs(sites) do pairs_of[i] = { site, bits } end
-	return pairs_of
+	local bits <const>, one <const> = {}, integer(value, "")
+	for i = 1, #sites do bits[i] = one end
+	return sites, bits
 end
 
 local function assigned(wanted, sites)
@@ -96,6 +99,27 @@ local function assigned(wanted, sites)
 	local first <const> = next(wanted)
 	if first == nil or math.tointeger(first) or wanted[1] ~= nil then return from_list(wanted, sites) end
 	return from_names(wanted, sites)
+end
+
+-- Whether a place comes with this cookie for the first time. Most have one cookie only.
+local function is_fresh(seen, site, value)
+	local places = seen[site.space]
+	if not places then
+		places = {}
+		seen[site.space] = places
+	end
+	local key <const> = site.key or site.offset
+	local known <const> = places[key]
+	if known == nil then
+		places[key] = value
+	elseif known == value or type(known) == "table" and known[value] then
+		return false
+	elseif type(known) == "table" then
+		known[value] = true
+	else
+		places[key] = { [known] = true, [value] = true }
+	end
+	return true
 end
 
 --- Gives each site its cookie. A place that comes twice with one cookie is one site; with two cookies it is two.
@@ -108,15 +132,16 @@ end
 function cookie.assign(wanted, sites)
 	local chosen <const>, bits <const>, skipped <const>, seen <const> = {}, {}, {}, {}
 	if wanted == nil then wanted = 0 end
-	for _, pair in ipairs(assigned(wanted, sites)) do
-		local site <const>, value <const> = pair[1], pair[2]
-		local place <const> = ("%s %s %s"):format(site.key or site.symbol, site.returns, value)
-		if value == nil then
+	local list <const>, values <const> = assigned(wanted, sites)
+	local count = 0
+	for i, site in ipairs(list) do
+		local value <const> = values[i]
+		if not value then
 			site.reason = "it has no cookie"
 			skipped[#skipped + 1] = site
-		elseif not seen[place] then
-			seen[place] = true
-			chosen[#chosen + 1], bits[#bits + 1] = site, value
+		elseif is_fresh(seen, site, value) then
+			count = count + 1
+			chosen[count], bits[count] = site, value
 		end
 	end
 	return chosen, bits, skipped

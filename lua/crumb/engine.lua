@@ -170,48 +170,57 @@ function Engine:retire(one)
 	end, function() return self.references:get(one.number, 0, 8) ~= 0 end)
 end
 
---- A site's number, which is at no body.
+--- Numbers for sites, which are at no body. Those with one cookie share its ticks and its budget.
 --- Errors: nil, message, errno.
----@param cookie integer
----@param gauge integer? the site that holds the ticks and the budget of its cookie; nil: itself
----@return integer?, string?, integer?
-function Engine:site(cookie, gauge)
-	local number <const>, message <const>, errno <const> = take(self, "sites", "sites of the trace")
-	if not number then
-		return nil, message .. ": crumb.trace { sites = n } makes more", errno
+---@param cookies integer[] of each
+---@return integer[]?, string?, integer?
+function Engine:take_sites(cookies)
+	local pool <const> = self.pools.sites
+	if pool:left() < #cookies then
+		local done <const>, message <const>, errno <const> = self.reclaim:collect()
+		if not done then return nil, message, errno end
 	end
-	local at <const> = self.wire.at.site
-	self.sites:set(number, at.body, 4, 0)
-	self.sites:set(number, at.gauge, 4, gauge or number)
-	self.sites:set(number, at.cookie, 8, cookie)
-	return number
+	local numbers <const> = pool:take_many(#cookies)
+	if not numbers then
+		return nil, ("of the trace's %d sites %d are free, and %d are needed: crumb.trace { sites = n } makes more"):format(
+			pool:size(), pool:left(), #cookies), ENOSPC
+	end
+	local at <const>, gauges <const>, first <const> = self.wire.at.site, {}, {}
+	for i, cookie in ipairs(cookies) do
+		local gauge <const> = first[cookie] or numbers[i]
+		first[cookie], gauges[i] = gauge, gauge
+	end
+	self.sites:store(numbers, at.body, 4, 0)
+	self.sites:store(numbers, at.gauge, 4, gauges)
+	self.sites:store(numbers, at.cookie, 8, cookies)
+	return numbers
 end
 
---- What happens at a site from its next hit on; nil: nothing.
----@param site integer
+--- What happens at sites from their next hit on; nil: nothing.
+---@param numbers integer[]
 ---@param one crumb.Body?
-function Engine:publish(site, one) self.sites:set(site, self.wire.at.site.body, 4, one and one.number or 0) end
+function Engine:publish(numbers, one) self.sites:store(numbers, self.wire.at.site.body, 4, one and one.number or 0) end
 
---- A site that nothing is attached to any more: its number comes back.
----@param site integer
----@param forget fun() called when no record can name it any more
-function Engine:retire_site(site, forget)
+--- Sites that nothing is attached to any more: their numbers come back.
+---@param numbers integer[]
+---@param forget fun() called when no record can name them any more
+function Engine:retire_sites(numbers, forget)
 	self.reclaim:add(function()
 		self.reclaim:after_reading(function()
-			for _, name in ipairs(self.wire.outcomes) do self.accounts:set(site, self.wire.at.account[name], 8, 0) end
-			self.pools.sites:give(site)
+			for _, name in ipairs(self.wire.outcomes) do self.accounts:store(numbers, self.wire.at.account[name], 8, 0) end
+			for i = #numbers, 1, -1 do self.pools.sites:give(numbers[i]) end
 			forget()
 		end)
 	end)
 end
 
---- What became of a site's hits: struct account.
----@param site integer
+--- What became of the hits of some sites: the sum of struct account.
+---@param numbers integer[]
 ---@return table<string, integer>
-function Engine:account(site)
+function Engine:account(numbers)
 	local account <const> = {}
 	for _, name in ipairs(self.wire.outcomes) do
-		account[name] = self.accounts:get(site, self.wire.at.account[name], 8)
+		account[name] = self.accounts:sum(numbers, self.wire.at.account[name])
 	end
 	return account
 end
@@ -230,6 +239,31 @@ end
 ---@param site integer
 ---@return boolean
 function Engine:seen(site) return self.accounts:get(site, self.wire.at.account.seen, 8) == self.wire.seen.DONE end
+
+-- The accounts of sites as they were: `account` is as the engine's.
+local Kept <const> = {}
+Kept.__index = Kept
+
+function Kept:account(numbers)
+	local account <const> = {}
+	for _, name in ipairs(self.wire.outcomes) do
+		local sum, at <const> = 0, self.wire.at.account[name] + 1
+		for _, number in ipairs(numbers) do sum = sum + ("<i8"):unpack(self.bytes, self.places[number] * self.size + at) end
+		account[name] = sum
+	end
+	return account
+end
+
+--- The accounts of sites, to be asked for when the engine counts there for others.
+---@param numbers integer[]
+---@return { account: fun(self: table, numbers: integer[]): table<string, integer> }
+function Engine:keep_accounts(numbers)
+	local places <const> = {}
+	for i, number in ipairs(numbers) do places[number] = i - 1 end
+	return setmetatable({
+		bytes = self.accounts:bytes(numbers), places = places, size = self.accounts.size, wire = self.wire,
+	}, Kept)
+end
 
 --- Adds to one outcome of a site.
 function Engine:count(site, outcome, by) self.accounts:add(site, self.wire.at.account[outcome], by) end

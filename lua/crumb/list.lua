@@ -14,7 +14,7 @@ local ENOTUNIQ <const>, EOPNOTSUPP <const> = 76, 95
 local function found(text, given)
 	local files <close> = choice.files()
 	local wanted <const> = { text, pid = given.pid, missing = "skip" }
-	local sites <const>, message <const>, errno <const> = opening.resolve(wanted, false, files)
+	local sites <const>, message <const>, errno <const> = opening.resolve(wanted, false, files, true)
 	if sites then return sites end
 	-- A target of which nothing can be probed is listed with the reason; one that means nothing is an error.
 	if errno == ENOTUNIQ or errno == EOPNOTSUPP then return { skipped = { { symbol = text, reason = message } } } end

@@ -272,18 +272,16 @@ function Probe:sweep()
 	pairs_of.sweep(self.live.engine, function(key, pair) return mine[pair.site] and pairs_of.caller_gone(key) end)
 end
 
-local function account_of(self, place)
-	return self.closed_account and self.closed_account[place.number] or self.live.engine:account(place.number)
-end
+-- The engine, or what it had counted when the probe was closed.
+local function counted(self) return self.closed_account or self.live.engine end
 
-local function accounts_of(self, what)
-	local list <const> = {}
-	for _, place in ipairs(self.live.openings or self.live.places) do
-		if what == nil or what == place.cookie or what == place.site then
-			list[#list + 1] = account_of(self, place)
-		end
+-- The numbers of the sites with that cookie, of that site, or of all.
+local function numbers_of(places, what)
+	local numbers <const> = {}
+	for _, place in ipairs(places) do
+		if what == nil or what == place.site.cookie or what == place.site then numbers[#numbers + 1] = place.number end
 	end
-	return list
+	return numbers
 end
 
 --- What became of every hit: hits = filtered + sampled_out + limited + repeated + aggregated + sent + lost + pending +
@@ -294,21 +292,17 @@ end
 ---@param what integer|crumb.Site|nil a cookie, or one of probe.sites; nil: all
 ---@return table<string, integer>
 function Probe:stats(what)
-	local sum = account.explain(account.sum(accounts_of(self, what)))
+	local live <const> = self.live
+	local numbers <const> = numbers_of(live.openings or live.places, what)
+	if #numbers == 0 then error(("probe:stats: no site has the cookie %s"):format(tostring(what)), 2) end
+	local sum = account.explain(counted(self):account(numbers))
 	if sum.pending > 0 and self.pairs == "call" and not self.closed_account then
 		self:sweep()
-		sum = account.explain(account.sum(accounts_of(self, what)))
+		sum = account.explain(live.engine:account(numbers))
 	end
-	if what ~= nil then
-		if #accounts_of(self, what) == 0 then
-			error(("probe:stats: no site has the cookie %s"):format(tostring(what)), 2)
-		end
-		return sum
-	end
-	if self.live.openings then -- the ends without a beginning are counted where they were
-		for _, place in ipairs(self.live.places) do
-			sum.unmatched = sum.unmatched + account_of(self, place).unmatched
-		end
+	if what ~= nil then return sum end
+	if live.openings then -- the ends without a beginning are counted where they were
+		sum.unmatched = sum.unmatched + counted(self):account(numbers_of(live.places)).unmatched
 	end
 	self.trace.delivery:settle()
 	sum.delivered = self.inbox.delivered
@@ -351,15 +345,18 @@ end
 
 --- After detaching and a grace period: takes the last account and the last rows.
 function Probe:conclude()
-	local engine <const>, final <const>, mine <const> = self.live.engine, {}, {}
+	local engine <const>, numbers <const> = self.live.engine, {}
 	for _, places in ipairs { self.live.places, self.live.openings } do
-		for _, place in ipairs(places) do mine[place.number] = true end
+		for _, place in ipairs(places) do numbers[#numbers + 1] = place.number end
 	end
-	if self.pairs then pairs_of.sweep(engine, function(_, pair) return mine[pair.site] end) end
+	if self.pairs then
+		local mine <const> = {}
+		for _, number in ipairs(numbers) do mine[number] = true end
+		pairs_of.sweep(engine, function(_, pair) return mine[pair.site] end)
+	end
 	if self.live.columns then rawset(self, "last_rows", rows_of(self)) end
 	if self.once then rawset(self, "last_seen", seen_of(self)) end
-	for number in pairs(mine) do final[number] = engine:account(number) end
-	rawset(self, "closed_account", final)
+	rawset(self, "closed_account", engine:keep_accounts(numbers))
 end
 
 --- Detaches. Its account and its rows can still be read; no event comes any more.

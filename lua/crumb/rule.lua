@@ -116,6 +116,7 @@ end
 function rule.new(given)
 	local own <const> = {}
 	for name in pairs(rule.OPTIONS) do own[name] = given[name] end
+	if type(own.max) == "number" then own.max = nil end -- of a probe: how many sites it may have
 	rule.check(own)
 	return new(changed({}, own), {})
 end

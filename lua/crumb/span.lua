@@ -29,13 +29,13 @@ end
 function Span:pending()
 	if self.closed_account then return {} end
 	local list <const>, owner <const>, now <const> = {}, self.live.owner, core.now()
-	local sites <const> = self.trace.delivery.sites
+	local places <const> = self.trace.delivery.places
 	for key, pair in pairs_of.each(self.live.engine) do
-		local site <const> = sites[pair.site]
-		if key.owner == owner and site then
+		local place <const> = places[pair.site]
+		if key.owner == owner and place then
 			list[#list + 1] = {
 				key = self.keys == 2 and { key.a, key.b } or key.a, time = pair.time, age = now - pair.time,
-				symbol = site.__index.symbol, cookie = site.__index.cookie,
+				symbol = place.site.symbol, cookie = place.site.cookie,
 			}
 		end
 	end
@@ -78,10 +78,12 @@ end
 
 -- Both ends' places; the sites of the end take no cookies of the trace's.
 local function places_of(trace, inbox, from, to, files)
-	local begin <const>, bits <const>, skipped <const> = opening.sites(trace, from, false, files)
+	local most <const> = trace.options.max
+	local begin <const>, bits <const>, skipped <const> =
+		opening.sites(trace, merged({ max = most }, from), false, files)
 	if not begin then return nil, bits, skipped end
 	local finish <const>, of_end <const>, missing <const> =
-		opening.sites(trace, merged(to, { cookie = to.cookie or 0 }), false, files)
+		opening.sites(trace, merged({ max = most }, to, { cookie = to.cookie or 0 }), false, files)
 	if not finish then return nil, of_end, missing end
 	table.move(missing, 1, #missing, #skipped + 1, skipped)
 	local openings <const>, message <const>, errno <const> = opening.places(trace, inbox, begin, bits, "from")
@@ -96,10 +98,11 @@ end
 
 local function attach(trace, attachment, openings, places, given, skipped)
 	local done <const>, message <const>, errno <const> = opening.attach(trace, attachment, places, "to",
-		{ missing = given.to.missing }, skipped)
+		{ missing = given.to.missing, progress = given.progress }, skipped)
 	if not done then return nil, message, errno end
-	return opening.attach(trace, attachment, openings, "from",
-		{ pid = given.pid, follow = given.follow, missing = given.from.missing }, skipped)
+	return opening.attach(trace, attachment, openings, "from", {
+		pid = given.pid, follow = given.follow, missing = given.from.missing, progress = given.progress,
+	}, skipped)
 end
 
 --- Opens a span; trace:span is this.

@@ -34,6 +34,7 @@ Trace.__index = Trace
 
 local SHARED <const> = {
 	pid = "integer", tid = "integer", follow = "boolean", ring_size = "integer", max_delay = "number", rows = "integer",
+	max = "integer",
 }
 
 local function merged(...)
@@ -46,7 +47,7 @@ end
 
 local TRACE_OPTIONS <const> = merged(SHARED, { sites = "integer" })
 local PROBE_OPTIONS <const> = merged(SHARED, choice.OPTIONS, rule.OPTIONS, {
-	handler = "function|table", returns = "boolean", once = "boolean",
+	handler = "function|table", returns = "boolean", once = "boolean", max = "integer|string|table|boolean",
 })
 
 local function check_shared(given)
@@ -64,6 +65,8 @@ end
 local function with_defaults(self, given)
 	local all <const> = {}
 	for name in pairs(SHARED) do all[name] = self.options[name] end
+	all.max = nil -- of a rule that is an aggregate, unless it is a number
+	all.most = type(given.max) == "number" and given.max or self.options.max or false
 	return merged(all, given)
 end
 
@@ -94,8 +97,8 @@ function Trace:resolvers()
 	end
 	return {
 		symbol = function(number)
-			local site <const> = self.delivery.sites[number]
-			return site and site.__index.symbol
+			local place <const> = self.delivery.places[number]
+			return place and place.site.symbol
 		end,
 		kstack = frames, ustack = frames,
 	}
@@ -152,7 +155,7 @@ end
 function Trace:adopt(probe, given)
 	for _, place in ipairs(probe.live.openings or probe.live.places) do
 		if not place.refused then
-			probe.sites[#probe.sites + 1], probe.cookies[#probe.cookies + 1] = place.site, place.cookie
+			probe.sites[#probe.sites + 1], probe.cookies[#probe.cookies + 1] = place.site, place.site.cookie
 		end
 	end
 	rawset(probe, "mechanism", probe.attachment:mechanism())
@@ -187,7 +190,15 @@ end
 ---@param attach fun(): true?, string?, integer?
 function Trace:complete(probe, wanted, places, given, skipped, attach)
 	local done, why, number = probe.live:apply(wanted)
-	if done then done, why, number = attach() end
+	if done then
+		-- The script's function for the progress may raise.
+		local returned
+		returned, done, why, number = pcall(attach)
+		if not returned then
+			self:abandon(probe, places)
+			error(done, 0)
+		end
+	end
 	if not done then
 		self:abandon(probe, places)
 		return nil, why, number
@@ -392,6 +403,7 @@ local trace = {}
 ---@return crumb.Trace?, string?, integer?
 function trace.open(given)
 	given = merged(options.check("crumb.trace", given, TRACE_OPTIONS))
+	if given.max and given.max < 1 then error(("crumb.trace: max: expected 1 or more, got %d"):format(given.max), 2) end
 	options.call("crumb.trace", check_shared, given)
 	local opened <const>, message <const>, errno <const> =
 		engine.open {
@@ -399,7 +411,7 @@ function trace.open(given)
 		}
 	if not opened then return nil, message, errno end
 	local self <const> = setmetatable({ engine = opened, options = given, probes = {}, next_cookie = 0 }, Trace)
-	self.delivery = new_delivery(opened, function() opened.stacks:meet(frames_of) end)
+	self.delivery = new_delivery(opened, opening.metatable, function() opened.stacks:meet(frames_of) end)
 	return self
 end
 

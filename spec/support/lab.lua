@@ -54,13 +54,14 @@ function lab.load(name, globals)
 	return assert(object:load())
 end
 
---- Runs Lua text in a process of its own, from start to end: status, output and errors together.
-function lab.run(text)
+--- Runs Lua text in a process of its own, from start to end: status, output and errors together. `before`: for the
+--- shell that starts it.
+function lab.run(text, before)
 	local path <const> = os.tmpname()
 	local file <const> = assert(io.open(path, "w"))
 	file:write(text)
 	file:close()
-	local pipe <const> = assert(io.popen("lua5.4 " .. path .. " 2>&1"))
+	local pipe <const> = assert(io.popen((before or "") .. "lua5.4 " .. path .. " 2>&1"))
 	local output <const> = pipe:read "a"
 	local _, how, status = pipe:close()
 	os.remove(path)

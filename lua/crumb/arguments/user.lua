@@ -10,19 +10,29 @@ local user = {}
 -- By the file's identity: what a scope's types still need stays open, and no longer.
 local files <const> = setmetatable({}, { __mode = "v" })
 
+-- The file that was attached to: by its descriptor as long as that is open, later by its name.
+local function reopen(site)
+	for _, path in ipairs { site.path, site.file } do
+		local elf <const> = core.elf(path)
+		if elf and (not site.identity or elf:identity() == site.identity) then return elf end
+		if elf then elf:close() end
+	end
+end
+
 -- The file's debug information, or a table with the reason why there is none.
+local function read(site)
+	local elf <close> = reopen(site)
+	if not elf then return { missing = "the file that is probed is no longer there", functions = {} } end
+	local dwarf <const>, message <const> = core.dwarf(elf:path())
+	return {
+		dwarf = dwarf, missing = message and message:match "^.-: (.*)$" or message, go = elf:is_go(), functions = {},
+	}
+end
+
 local function open(site)
 	local key <const> = site.identity or site.path
-	local file = files[key]
-	if not file then
-		local dwarf <const>, message <const> = core.dwarf(site.path)
-		local elf <close> = core.elf(site.path)
-		file = {
-			dwarf = dwarf, missing = message and message:match "^.-: (.*)$" or message,
-			go = elf and elf:is_go() or false, functions = {},
-		}
-		files[key] = file
-	end
+	local file <const> = files[key] or read(site)
+	files[key] = file
 	return file
 end
 

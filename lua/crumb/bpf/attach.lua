@@ -58,19 +58,14 @@ local function check(program, one, given)
 	end
 end
 
-local function plural(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
-
-local function describe(link, program, chosen, bits, skipped)
-	local attached <const>, cookies <const>, multi <const> = {}, {}, hooks.multi[program.attach_type]
-	for i, site in ipairs(chosen) do
-		if not site.reason then attached[#attached + 1], cookies[#cookies + 1] = site, bits[i] end
-	end
-	core.set_field(link, "sites", attached)
+local function describe(link, program, attached, skipped)
+	local multi <const> = hooks.multi[program.attach_type]
+	core.set_field(link, "sites", attached.sites)
 	core.set_field(link, "skipped", skipped)
-	core.set_field(link, "cookies", cookies)
-	core.set_field(link, "cookie", cookies[1])
-	core.set_field(link, "mechanism", ("%s: %s, %s"):format(multi and multi.name or chosen[1].kind,
-		plural(#attached, "site"), plural(#link, "kernel link")))
+	core.set_field(link, "cookies", attached.bits)
+	core.set_field(link, "cookie", attached.bits[1])
+	core.set_field(link, "mechanism",
+		links.describe(multi and multi.name or attached.sites[1].kind, #attached.sites, #link))
 	return link
 end
 
@@ -83,11 +78,12 @@ local function attach(link, program, given)
 	local chosen <const>, bits <const>, skipped <const> = cookie.assign(choice.guard(given.cookie), found)
 	if #chosen == 0 then misuse "no site has a cookie, so nothing would be attached" end
 	table.move(found.skipped, 1, #found.skipped, #skipped + 1, skipped)
-	local done <const>, why <const>, number <const> =
-		links.attach(link, program, chosen, bits, given.pid, given.missing == "skip" and skipped or nil)
-	if not done then return nil, why, number end
+	local attached <const>, why <const>, number <const> = links.attach(link, program, chosen, bits, {
+		pid = given.pid, skipped = given.missing == "skip" and skipped or nil, progress = choice.guard(given.progress),
+	})
+	if not attached then return nil, why, number end
 	if #link == 0 then return nil, skipped[#skipped].reason, skipped[#skipped].errno end
-	return describe(link, program, chosen, bits, skipped)
+	return describe(link, program, attached, skipped)
 end
 
 --- Attaches the program, each site with its own cookie.
@@ -95,7 +91,8 @@ end
 --- `program:attach { "uprobe:/bin/app:main.*", cookie = { ["main.foobar"] = 1 } }`; without a target, the section's own.
 --- Options: `cookie` (an integer, a list, a table symbol -> integer, or function(site, i)), `pid`, `symbols` (exact names
 --- behind a target such as "uprobe:/bin/app" or "kprobe"), `offsets`, `either` (targets, the first that is there), `only`,
---- `missing` ("skip": go on without what is not there or the kernel refuses, and list it in `link.skipped`).
+--- `missing` ("skip": go on without what is not there or the kernel refuses, and list it in `link.skipped`), `max` (sites;
+--- 2000), `progress` (called with how many of how many, where there is a link for each site).
 --- Errors: nil, message, errno when the kernel, the files or the names refuse, and then nothing is attached; raises
 --- for wrong use.
 ---@param given table?

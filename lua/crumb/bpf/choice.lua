@@ -1,17 +1,19 @@
 --- choice: what a person's table of targets and options means: targets, then the sites that this machine has.
 
 local core <const> = require "crumb.core"
+local links <const> = require "crumb.bpf.links"
 local sites <const> = require "crumb.bpf.sites"
 local target <const> = require "crumb.target"
 
 local choice = {}
 
-local ENOENT <const>, ESRCH <const> = 2, 3
+local ENOENT <const>, ESRCH <const>, E2BIG <const> = 2, 3, 7
+local MAX <const> = 2000 -- more sites are attached only when it is said
 
 --- The options that choose.
 choice.OPTIONS = {
 	cookie = "integer|table|function|number|string|boolean", pid = "integer", missing = "string",
-	symbols = "table", offsets = "table", either = "table", only = "function",
+	symbols = "table", offsets = "table", either = "table", only = "function", max = "integer", progress = "function",
 }
 
 local function misuse(format, ...) error(format:format(...), 0) end
@@ -48,6 +50,7 @@ local function check_options(given)
 	if given.missing and given.missing ~= "skip" and given.missing ~= "error" then
 		misuse("missing = '%s': expected skip or error", given.missing)
 	end
+	if type(given.max) == "number" and given.max < 1 then misuse("max: expected 1 or more, got %d", given.max) end
 	if given.missing == "skip" and type(given.cookie) == "table" and given.cookie[1] ~= nil then
 		misuse "a list of cookies would shift where a symbol is missing: use a table symbol -> integer with missing = 'skip'"
 	end
@@ -122,15 +125,25 @@ local function first_of(targets, given, files)
 	return nil, "none of these is there: " .. table.concat(reasons, "; "), ENOENT
 end
 
+-- A glob may mean far more than was thought of; what is named one by one was.
+local function check_count(found, targets, max)
+	max = max or math.max(MAX, #targets)
+	if #found <= max then return found end
+	return nil, ("%s%s: %s match, and at most %s are attached: say max = %d, or choose with only"):format(targets[1].text,
+		#targets > 1 and (" and %d more targets"):format(#targets - 1) or "", links.count(#found, "function"), links.count(max),
+		#found), E2BIG
+end
+
 --- The sites of the targets; of `either`, of the first that is there.
 --- Errors: nil, message, errno; raises (level 0) when `only` leaves none.
 ---@param targets crumb.Target[]
 ---@param given table
 ---@param files table from choice.files()
+---@param unlimited boolean? however many there are
 ---@return crumb.Site[]? sites with the field `skipped`
 ---@return string? message
 ---@return integer? errno
-function choice.sites(targets, given, files)
+function choice.sites(targets, given, files, unlimited)
 	if given.pid and not core.directory(("/proc/%d"):format(given.pid)) then
 		return nil, ("%s to pid %d: no such process"):format(targets[1].text, given.pid), ESRCH
 	end
@@ -139,7 +152,10 @@ function choice.sites(targets, given, files)
 	local found <const>, message <const>, errno <const> = resolve(targets, options, files)
 	if not found then return nil, message, errno end
 	if #found == 0 then misuse "only took none of the sites, so nothing would be attached" end
-	return found
+	if unlimited then return found end
+	local most = given.most -- of the tracer, where `max` may be an aggregate
+	if most == nil then most = given.max end
+	return check_count(found, targets, most)
 end
 
 return choice

@@ -69,6 +69,18 @@ hooks.single = {
 	hardware = { type = "perf_event", sections = "perf_event", attach = perf_event, pid = true },
 }
 
+local PERF_EVENTS <const> = { kprobe = 1, kretprobe = 1, uprobe = 1, uretprobe = 1, syscall = 1, tracepoint = 1 }
+
+--- Descriptors that a site takes which is attached alone: of a perf event its own and its link's.
+---@param site crumb.Site
+---@return integer
+function hooks.descriptors(site)
+	local hook <const> = site.hook or site.kind
+	if PERF_TYPE[hook] then return 2 * #online_cpus() end
+	if hook == "usdt" then return 2 * #site.places end
+	return PERF_EVENTS[hook] and 2 or 1
+end
+
 -- Names that may stand for several functions would be looked up by the kernel; addresses are exact.
 local function kprobe_multi(link, group)
 	local names <const>, addresses <const> = {}, {}
@@ -77,13 +89,18 @@ local function kprobe_multi(link, group)
 end
 
 local function uprobe_multi(link, group, pid)
-	local offsets <const>, semaphores <const>, first <const> = {}, {}, group.sites[1]
-	local guarded = false
+	local offsets <const>, first <const>, semaphores = {}, group.sites[1], nil
 	for i, site in ipairs(group.sites) do
-		offsets[i], semaphores[i] = site.offset, site.semaphore or 0
-		guarded = guarded or site.semaphore ~= nil
+		offsets[i] = site.offset
+		if site.semaphore then
+			semaphores = semaphores or {}
+			semaphores[i] = site.semaphore
+		end
 	end
-	return link:attach_uprobe_multi(first.path, offsets, group.bits, first.returns, pid, guarded and semaphores or nil)
+	if semaphores then
+		for i = 1, #offsets do semaphores[i] = semaphores[i] or 0 end
+	end
+	return link:attach_uprobe_multi(first.path, offsets, group.bits, first.returns, pid, semaphores)
 end
 
 -- Each multi hook, by the attach type its programs are loaded for.

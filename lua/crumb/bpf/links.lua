@@ -1,13 +1,16 @@
 --- links: sites, each with its cookie, to kernel links.
 
+local core <const> = require "crumb.core"
 local hooks <const> = require "crumb.bpf.hooks"
 local lazy <const> = require "crumb.lazy"
 
+local culprits <const> = lazy "crumb.bpf.culprits"
 local features <const> = lazy "crumb.bpf.features"
 
 local links = {}
 
-local ENOENT <const>, EINVAL <const>, EILSEQ <const>, EOPNOTSUPP <const> = 2, 22, 84, 95
+local E2BIG <const>, ENOMEM <const>, EINVAL <const>, EMFILE <const> = 7, 12, 22, 24
+local NOW_AND_THEN <const> = 100000000 -- ns
 
 -- nil, message, errno: the reason's first line, what to do, then libbpf's log.
 local function failure(hook, group, why, errno)
@@ -21,86 +24,174 @@ local function failure(hook, group, why, errno)
 		refused or reason .. (hint and ": " .. hint or ""), refused and "" or log), errno
 end
 
--- Sites that one kernel link can hold: of a multi link those of one binary and one direction, and every place once:
--- the kernel gives all hits of a place listed twice to one of its cookies.
-local function groups_of(chosen, bits, multi)
-	local groups <const>, times <const>, by_key <const> = {}, {}, {}
+-- Sites that one kernel link can hold: those of one binary and one direction, and every place once: the kernel gives all
+-- hits of a place listed twice to one of its cookies.
+local function groups_of(chosen, bits)
+	local groups <const>, layers <const> = {}, {}
 	for i, site in ipairs(chosen) do
-		local way <const> = (site.file or "") .. (site.returns and "<" or ">")
-		local place <const> = site.key .. way
-		times[place] = (times[place] or 0) + 1
-		local key <const> = multi and way .. times[place] or i
-		local group = by_key[key]
-		if not group then
-			group = { sites = {}, bits = {} }
-			by_key[key] = group
-			groups[#groups + 1] = group
+		local space <const>, key <const> = site.space, site.key or site.offset
+		local depth = 1
+		local layer = layers[space]
+		if not layer then
+			layer = {}
+			layers[space] = layer
 		end
-		group.sites[#group.sites + 1], group.bits[#group.bits + 1] = site, bits[i]
+		while layer[depth] and layer[depth].seen[key] do depth = depth + 1 end
+		local group = layer[depth]
+		if not group then
+			group = { sites = {}, bits = {}, seen = {} }
+			layer[depth], groups[#groups + 1] = group, group
+		end
+		local at <const> = #group.sites + 1
+		group.seen[key], group.sites[at], group.bits[at] = true, site, bits[i]
 	end
 	return groups
 end
 
-local function add(link, multi, group, pid)
-	if multi then return multi.attach(link, group, pid) end
-	local site <const> = group.sites[1]
-	return hooks.single[site.hook or site.kind].attach(link, site, group.bits[1], pid)
+local function part_of(group, first, last)
+	return { sites = table.move(group.sites, first, last, 1, {}), bits = table.move(group.bits, first, last, 1, {}) }
 end
 
--- What may be wrong with one site and no other.
-local OF_A_SITE <const> = { [ENOENT] = true, [EINVAL] = true, [EILSEQ] = true, [EOPNOTSUPP] = true }
-
-local function first_of(group, count)
-	return { sites = table.move(group.sites, 1, count, 1, {}), bits = table.move(group.bits, 1, count, 1, {}) }
-end
-
--- The place in a group of the first site that the kernel refuses, which it does not tell: fewer are tried.
-local function culprit(program, multi, group, pid)
-	local low, high = 1, #group.sites
-	while low < high do
-		local middle <const> = (low + high) // 2
-		local trial <close> = program:link()
-		if add(trial, multi, first_of(group, middle), pid) then low = middle + 1 else high = middle end
-	end
-	return low
-end
-
--- Attaches a group; with `skipped` it goes on without the sites that the kernel refuses, which it collects there.
-local function attach_group(link, program, multi, group, pid, skipped)
-	local hook <const> = multi and multi.name or group.sites[1].hook or group.sites[1].kind
-	local dropped <const> = features.drops_cookie(hook, group.bits[1])
-	if dropped then return nil, ("attach %s: %s"):format(group.sites[1].target, dropped), EINVAL end
-	while group.sites[1] do
-		local done <const>, why <const>, errno <const> = add(link, multi, group, pid)
-		if done then return true end
-		if not OF_A_SITE[errno] or features.refused(hook, group.bits[1]) then return failure(hook, group, why, errno) end
-		local at <const> = culprit(program, multi, group, pid)
-		local site <const>, bits <const> = table.remove(group.sites, at), table.remove(group.bits, at)
-		local _ <const>, message <const> = failure(hook, { sites = { site }, bits = { bits } }, why, errno)
-		if not skipped then return nil, message, errno end
-		site.reason, site.errno = message, errno
-		skipped[#skipped + 1] = site
+-- Attaches all of a group: in two chunks, each of which may come to be two, where the kernel takes only fewer at once.
+local function attach_chunks(link, multi, group, pid)
+	local done <const>, why <const>, errno <const> = multi.attach(link, group, pid)
+	local count <const> = #group.sites
+	if done or count == 1 or errno ~= E2BIG and errno ~= ENOMEM then return done, why, errno end
+	for _, half in ipairs { part_of(group, 1, count // 2), part_of(group, count // 2 + 1, count) } do
+		local taken <const>, reason <const>, number <const> = attach_chunks(link, multi, half, pid)
+		if not taken then return nil, reason, number end
 	end
 	return true
 end
 
+local function skip(skipped, site, message, errno)
+	site.reason, site.errno = message, errno
+	skipped[#skipped + 1] = site
+end
+
+-- Attaches a group; with `skipped` it goes on without the sites that the kernel refuses, which it collects there.
+local function attach_group(link, program, multi, group, given)
+	local hook <const> = multi.name
+	while group.sites[1] do
+		local done <const>, why <const>, errno <const> = attach_chunks(link, multi, group, given.pid)
+		if done then return true end
+		if not culprits.possible(errno) or features.refused(hook, group.bits[1]) then
+			return failure(hook, group, why, errno)
+		end
+		group.why, group.errno = why, errno
+		local refused <const>, rest <const> = culprits.find(program, multi, group, given.pid, not given.skipped)
+		for _, one in ipairs(refused) do
+			local _ <const>, message <const>, number <const> =
+				failure(hook, { sites = { one.site }, bits = { one.bits } }, one.why, one.errno)
+			if not given.skipped then return nil, message, number end
+			skip(given.skipped, one.site, message, number)
+		end
+		group.sites, group.bits = rest.sites, rest.bits
+	end
+	return true
+end
+
+local function attach_multi(link, program, multi, chosen, bits, given)
+	local all <const> = { sites = {}, bits = {} }
+	for _, group in ipairs(groups_of(chosen, bits)) do
+		local done <const>, why <const>, errno <const> = attach_group(link, program, multi, group, given)
+		if not done then return nil, why, errno end
+		table.move(group.sites, 1, #group.sites, #all.sites + 1, all.sites)
+		table.move(group.bits, 1, #group.bits, #all.bits + 1, all.bits)
+	end
+	return all
+end
+
+local function attach_one(link, site, bits, pid)
+	local hook <const> = site.hook or site.kind
+	local dropped <const> = features.drops_cookie(hook, bits)
+	if dropped then return nil, ("attach %s: %s"):format(site.target, dropped), EINVAL end
+	local done <const>, why <const>, errno <const> = hooks.single[hook].attach(link, site, bits, pid)
+	if done then return true end
+	local refused <const> = culprits.possible(errno) and not features.refused(hook, bits)
+	local _ <const>, message <const> = failure(hook, { sites = { site }, bits = { bits } }, why, errno)
+	return nil, message, errno, refused
+end
+
+-- Descriptors that the process may still open.
+local function descriptors_left()
+	local file <close> = io.open "/proc/self/limits"
+	local limit <const> = file and file:read("a"):match "Max open files%s+(%d+)"
+	local opened <const> = core.directory "/proc/self/fd"
+	if not limit or not opened then return math.maxinteger end
+	return math.tointeger(limit) - #opened
+end
+
+-- Why so many links cannot be made; nil: they can.
+local function short_of_descriptors(chosen)
+	local needed = 0
+	for _, site in ipairs(chosen) do needed = needed + hooks.descriptors(site) end
+	local left <const> = descriptors_left()
+	if needed <= left then return nil end
+	local first <const> = chosen[1]
+	return ("attach %s: %s take %s, a link each, and %s are left to this process: raise the limit (ulimit -n)"):format(
+		first.target, links.count(#chosen, "site"), links.count(needed, "file descriptor"), links.count(left))
+end
+
+-- A link a site.
+local function attach_singly(link, chosen, bits, given)
+	local short <const> = #chosen > 1 and short_of_descriptors(chosen)
+	if short then return nil, short, EMFILE end
+	local all <const>, progress <const> = { sites = {}, bits = {} }, given.progress
+	local told = core.now()
+	for i, site in ipairs(chosen) do
+		local done <const>, message <const>, errno <const>, of_site <const> = attach_one(link, site, bits[i], given.pid)
+		if done then
+			all.sites[#all.sites + 1], all.bits[#all.bits + 1] = site, bits[i]
+		elseif of_site and given.skipped then
+			skip(given.skipped, site, message, errno)
+		else
+			return nil, message, errno
+		end
+		if progress and (i == #chosen or core.now() - told > NOW_AND_THEN) then
+			progress(i, #chosen)
+			told = core.now()
+		end
+	end
+	return all
+end
+
 --- Adds to a link what attaches the program to each site with its cookie: few kernel links where the program is a
 --- multi one, else one a site. A site's `hook` says how it is attached where that is not its kind's own way.
+--- `skipped` collects, with a `reason` each, the sites that the kernel refuses; without it the first is an error.
+--- `progress(done, total)` is called now and then where there is a link for each site.
 --- Errors: nil, message, errno; what was attached before is in the link.
 ---@param link crumb.Link
 ---@param program crumb.Program
 ---@param chosen crumb.Site[]
 ---@param bits integer[] their cookies
----@param pid integer?
----@param skipped crumb.Site[]? collects, with a `reason` each, the sites that the kernel refuses; nil: the first is an error
----@return true?, string?, integer?
-function links.attach(link, program, chosen, bits, pid, skipped)
+---@param given { pid: integer?, skipped: crumb.Site[]?, progress: nil|fun(done: integer, total: integer) }?
+---@return { sites: crumb.Site[], bits: integer[] }? attached
+---@return string?, integer?
+function links.attach(link, program, chosen, bits, given)
 	local multi <const> = hooks.multi[program.attach_type]
-	for _, group in ipairs(groups_of(chosen, bits, multi)) do
-		local done <const>, why <const>, errno <const> = attach_group(link, program, multi, group, pid, skipped)
-		if not done then return nil, why, errno end
-	end
-	return true
+	if multi then return attach_multi(link, program, multi, chosen, bits, given or {}) end
+	return attach_singly(link, chosen, bits, given or {})
+end
+
+--- A number and what it is of: "1,000 sites".
+---@param number integer
+---@param what string? in the singular
+---@return string
+function links.count(number, what)
+	local digits <const> = tostring(number):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
+	return what and ("%s %s%s"):format(digits, what, number == 1 and "" or "s") or digits
+end
+
+--- How something is attached: "uprobe.multi: 3 sites, 1 kernel link", and why it is not a better way.
+---@param mechanism string
+---@param site_count integer
+---@param link_count integer
+---@param why string?
+---@return string
+function links.describe(mechanism, site_count, link_count, why)
+	return ("%s: %s, %s%s"):format(mechanism, links.count(site_count, "site"), links.count(link_count, "kernel link"),
+		why and (" (%s)"):format(why) or "")
 end
 
 return links

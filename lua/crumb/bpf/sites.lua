@@ -11,6 +11,7 @@ local usdt <const> = lazy "crumb.names.usdt"
 
 local sites = {}
 
+-- What all sites of a target and file have in common stands once, in the metatable that they share.
 ---@class crumb.Site
 ---@field kind string the target's kind
 ---@field target string the words it came from
@@ -22,7 +23,9 @@ local sites = {}
 ---@field size integer? of a function in a binary: its bytes; 0 when the file does not say
 ---@field path string? of a binary: its descriptor's path
 ---@field identity string? of a binary: another one when the file is another
----@field key string two sites with one key are one place
+---@field is_go boolean? of a binary: whether it is a Go program
+---@field space string the file and the direction, where its key means something: two sites are one place when both are equal
+---@field key integer|string|nil nil: it is the offset
 ---@field places crumb.Site[]? of usdt: where it lies, with offset, semaphore (or nil) and arguments
 ---@field semaphore integer? of a usdt's place: the offset in the file of what counts who listens
 ---@field arguments string? of a usdt's place: the note's words for where its arguments are
@@ -38,10 +41,13 @@ local SYSCALL <const> = {
 	x86_64 = "__x64_sys_", aarch64 = "__arm64_sys_", s390x = "__s390x_sys_", riscv64 = "__riscv_sys_",
 }
 
-local function add(found, site, target)
-	site.kind, site.target = target.kind, target.text
-	site.returns = target.kind == "kretprobe" or target.kind == "uretprobe" or target.returns or false
-	found[#found + 1] = site
+-- Places become sites. What is in `common` they have in common.
+local function add(found, places, target, common)
+	common.kind, common.target = target.kind, target.text
+	common.returns = target.kind == "kretprobe" or target.kind == "uretprobe" or target.returns or false
+	common.space = (common.identity or "") .. (common.returns and "<" or ">")
+	local shared <const>, before <const> = { __index = common }, #found
+	for i, place in ipairs(places) do found[before + i] = setmetatable(place, shared) end
 	return true
 end
 
@@ -70,19 +76,17 @@ local function in_files(of_file)
 	end
 end
 
+-- What all sites in a file have in common.
+local function common_of(file)
+	return { file = file.path, path = file.elf:path(), identity = file.identity, is_go = file.go }
+end
+
 local function of_binary(found, one, file, target)
 	local places <const>, skipped <const>, errno <const> = binary.sites(one, file.elf)
 	if not places then return nil, skipped, errno end
-	for _, place in ipairs(places) do
-		add(found, {
-			symbol = place.symbol or ("%#x"):format(place.offset), names = place.names,
-			demangled = place.demangled, offset = place.offset, size = place.size,
-			file = file.path, path = file.elf:path(), identity = file.identity,
-			key = ("%s:%d"):format(file.identity, place.offset),
-		}, target)
-	end
 	skip(found, skipped)
-	return true
+	if not one.symbol then places[1].symbol = ("%#x"):format(one.offset) end
+	return add(found, places, target, common_of(file))
 end
 
 -- The places under one name are sites of their own for who attaches them as uprobes; libbpf finds them again.
@@ -90,17 +94,11 @@ local function of_usdt(found, one, file, target)
 	local probes <const>, skipped <const>, errno <const> = usdt.probes(one, file.elf)
 	if not probes then return nil, skipped, errno end
 	for _, probe in ipairs(probes) do
-		local symbol <const> = probe.provider .. ":" .. probe.name
-		local site <const> = {
-			symbol = symbol, path = file.elf:path(), file = file.path, identity = file.identity,
-			provider = probe.provider, name = probe.name, key = ("%s:%s"):format(file.identity, symbol),
-		}
-		add(found, site, target)
-		for _, place in ipairs(probe.places) do
-			for name, value in pairs(site) do place[name] = value end
-			place.key = ("%s:%d"):format(file.identity, place.offset)
-		end
-		site.places = probe.places
+		local common <const> = common_of(file)
+		common.symbol = probe.provider .. ":" .. probe.name
+		common.provider, common.name = probe.provider, probe.name
+		for _, place in ipairs(probe.places) do setmetatable(place, { __index = common }) end
+		add(found, { { places = probe.places, key = common.symbol } }, target, common)
 	end
 	skip(found, skipped)
 	return true
@@ -109,16 +107,16 @@ end
 local function of_kernel(found, target)
 	local resolved <const>, message <const>, errno <const> = kernel.resolve(target)
 	if not resolved then return nil, message, errno end
-	for _, place in ipairs(resolved.sites) do
+	local places <const> = {}
+	for i, place in ipairs(resolved.sites) do
 		local offset <const> = place.offset or 0
-		add(found, {
+		places[i] = {
 			symbol = place.symbol, offset = offset, address = place.address,
-			by_address = target.address ~= nil, -- its name may be another's too
-			key = place.address and ("%#x"):format(place.address + offset) or ("%s+%d"):format(place.symbol, offset),
-		}, target)
+			key = place.address and place.address + offset or ("%s+%d"):format(place.symbol, offset),
+		}
 	end
 	skip(found, resolved.skipped)
-	return true
+	return add(found, places, target, { by_address = target.address ~= nil }) -- its name may be another's too
 end
 
 -- libbpf finds the function again; here it is asked whether there is one, and what is near.
@@ -129,28 +127,27 @@ local function of_syscall(found, target)
 			kernel.resolve { kind = "kprobe", text = target.text, symbol = SYSCALL[machine] .. target.name }
 		if not resolved then return nil, message, errno end
 	end
-	return add(found, { symbol = target.name, name = target.name, key = target.text }, target)
+	return add(found, { { symbol = target.name, name = target.name, key = target.text } }, target, {})
 end
 
 local function of_tracepoint(found, target)
 	local resolved <const>, message <const>, errno <const> = tracepoint.resolve(target.category, target.name)
 	if not resolved then return nil, message, errno end
-	for _, place in ipairs(resolved.sites) do
-		add(found, {
-			symbol = place.symbol, category = place.category, name = place.name, key = place.symbol,
-		}, target)
+	local places <const> = {}
+	for i, place in ipairs(resolved.sites) do
+		places[i] = { symbol = place.symbol, category = place.category, name = place.name, key = place.symbol }
 	end
-	return true
+	return add(found, places, target, {})
 end
 
 -- The kernel lists no raw tracepoints, and knows at once whether it has one.
 local function of_name(found, target)
 	local name <const> = target.name or target.symbol
-	return add(found, { symbol = name, name = name, key = target.text }, target)
+	return add(found, { { symbol = name, name = name, key = target.text } }, target, {})
 end
 
 local function of_perf_event(found, target)
-	return add(found, { symbol = target.text:match ":(.*)$", event = target, key = target.text }, target)
+	return add(found, { { symbol = target.text:match ":(.*)$", event = target, key = target.text } }, target, {})
 end
 
 local RESOLVERS <const> = {

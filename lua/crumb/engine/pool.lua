@@ -17,6 +17,22 @@ function Pool:take()
 	return self.next - 1
 end
 
+--- Takes so many; nil, and none is taken, when so many are not left.
+---@param count integer
+---@return integer[]?
+function Pool:take_many(count)
+	if self:left() < count then return nil end
+	local free <const> = self.free
+	local given_back <const> = math.min(#free, count)
+	local numbers <const> = table.move(free, #free - given_back + 1, #free, 1, {})
+	for i = #free, #free - given_back + 1, -1 do free[i] = nil end
+	for i = given_back + 1, count do
+		numbers[i] = self.next
+		self.next = self.next + 1
+	end
+	return numbers
+end
+
 --- Gives back what was taken, once.
 ---@param number integer
 function Pool:give(number) self.free[#self.free + 1] = number end

@@ -27,18 +27,28 @@ local OWN <const> = { [".rodata.copy"] = true, no_programs = true } -- the maps 
 -- Of these, what a copy's program may be attached to only once.
 local ONCE <const> = { tracepoint = true, fentry = true, fexit = true }
 
+--- What is the same for sites that one program serves; nil: this site may take one of its own.
+---@param site crumb.Site
+---@return string?
+function Programs.lane(site)
+	local hook <const> = site.hook or site.kind
+	if ONCE[hook] then return nil end
+	return hook == "kprobe" and (site.offset or 0) ~= 0 and "kprobe+" or hook
+end
+
 --- The program for a site.
 ---@param site crumb.Site
 ---@return string name
----@return string mechanism "uprobe.multi", or the hook and why it is not the multi one
+---@return string mechanism "uprobe.multi", or the hook
+---@return string? why it is not the multi one
 function Programs.serving(site)
 	local hook <const> = site.hook or site.kind
 	local row <const> = PROGRAMS[hook]
 	if not row[2] then return row[1], hook end
-	if hook == "kprobe" and (site.offset or 0) ~= 0 then return row[1], hook .. " (kprobe.multi takes no offset)" end
+	if hook == "kprobe" and (site.offset or 0) ~= 0 then return row[1], hook, "kprobe.multi takes no offset" end
 	local multi <const> = features.hook(row[2])
 	if multi.available then return row[3], row[2] end
-	return row[1], ("%s (%s)"):format(hook, multi.why)
+	return row[1], hook, multi.why
 end
 
 local function open_copy(self, name, target, with_pairs)
@@ -104,7 +114,9 @@ end
 
 --- What was attached to the site by this copy is detached.
 ---@param site crumb.Site
-function Programs.release(copy, site) copy.taken[site.key] = nil end
+function Programs.release(copy, site)
+	if site.key then copy.taken[site.key] = nil end
+end
 
 function Programs:close()
 	for _, copies in pairs(self.copies) do

@@ -242,9 +242,10 @@ local Window = {}
 --- Adds to 8 bytes, atomically.
 function Window:add(index, offset, value) end
 
---- Sets it in the elements `first` to `last`, with both.
----@param width integer 4 or 8
-function Window:fill(first, last, offset, width, value) end
+--- The values of these elements, one after the other.
+---@param indices integer[]
+---@return string
+function Window:bytes(indices) end
 
 ---@param width integer 1, 2, 4 or 8
 ---@return integer value without a sign, but for that of 8 bytes
@@ -253,6 +254,17 @@ function Window:get(index, offset, width) end
 --- One store, after all that were made before it.
 ---@param width integer 4 or 8
 function Window:set(index, offset, width, value) end
+
+--- Sets it in each of these elements.
+---@param indices integer[]
+---@param width integer 4 or 8
+---@param values integer[]|integer one for each, or one for all
+function Window:store(indices, offset, width, values) end
+
+--- The sum of the 8 bytes there in each of these elements.
+---@param indices integer[]
+---@return integer
+function Window:sum(indices, offset) end
 
 --- A child that waits before it becomes a program. Closing kills one that was not started, and leaves a started one
 --- alone: when that ends it is waited for at the next spawn, or close of a Process.

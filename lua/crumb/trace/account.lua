@@ -1,27 +1,10 @@
---- account: what became of every hit, added up.
+--- account: what became of every hit, in people's words.
 
 local account = {}
 
-local SUMMED <const> = {
-	"filtered", "sampled_out", "limited", "repeated", "aggregated", "sent", "lost", "opened", "closed", "abandoned", "refused",
-	"unmatched", "rows_lost",
-}
-
---- The sum of what the engine counted at some sites.
----@param list table<string, integer>[] struct account of each
----@return table<string, integer>
-function account.sum(list)
-	local sum <const> = {}
-	for _, name in ipairs(SUMMED) do
-		sum[name] = 0
-		for _, one in ipairs(list) do sum[name] = sum[name] + one[name] end
-	end
-	return sum
-end
-
 --- What it means for people: hits = filtered + sampled_out + limited + repeated + aggregated + sent + lost + pending +
 --- unreturned.
----@param sum table<string, integer>
+---@param sum table<string, integer> struct account of some sites
 ---@return table<string, integer>
 function account.explain(sum)
 	local pending <const> = sum.opened - sum.closed - sum.abandoned

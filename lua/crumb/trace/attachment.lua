@@ -11,13 +11,14 @@ local programs <const> = require "crumb.engine.programs"
 ---@field link crumb.Link
 ---@field sites crumb.Site[]
 ---@field bits integer[]
----@field mechanism string
+---@field mechanism string "uprobe.multi", or the hook
+---@field why string? it is not the multi one
 ---@field pid integer? that the kernel leaves all others out for
 
 ---@class crumb.Attachment
 ---@field engine crumb.Engine
 ---@field parts crumb.Part[]
----@field taken { copy: table, site: crumb.Site }[]
+---@field taken { copy: table, site: crumb.Site }[] what is nobody else's until it is released
 local Attachment = {}
 Attachment.__index = Attachment
 
@@ -35,52 +36,57 @@ local function filters(site, multi)
 	return tonumber(major) * 1000 + tonumber(minor) >= 6010
 end
 
--- The sites by the loaded copy that serves them.
-local function groups_of(self, sites, bits)
-	local groups <const>, by_copy <const> = {}, {}
+local function take(self, site, bits)
+	local name <const>, mechanism <const>, why <const> = programs.serving(site)
+	local copy <const>, message <const>, errno <const> = self.engine.programs:take(site, name, bits >> ROLE ~= 0)
+	if not copy then return nil, message, errno end
+	return { copy = copy, sites = {}, bits = {}, mechanism = mechanism, why = why }
+end
+
+-- The sites by the loaded copy that serves them. Of what is taken, `taken` collects site and copy.
+local function parts_of(self, sites, bits, taken)
+	local parts <const>, by_copy <const>, by_lane <const> = {}, {}, {}
 	for i, site in ipairs(sites) do
-		local name <const>, mechanism <const> = programs.serving(site)
-		local copy <const>, message <const>, errno <const> = self.engine.programs:take(site, name, bits[i] >> ROLE ~= 0)
-		if not copy then return nil, message, errno end
-		self.taken[#self.taken + 1] = { copy = copy, site = site }
-		local group = by_copy[copy]
-		if not group then
-			group = { copy = copy, sites = {}, bits = {}, mechanism = mechanism }
-			by_copy[copy] = group
-			groups[#groups + 1] = group
+		local lane <const> = programs.lane(site)
+		local part = lane and by_lane[lane]
+		if not part then
+			local fresh <const>, message <const>, errno <const> = take(self, site, bits[i])
+			if not fresh then return nil, message, errno end
+			if not lane then taken[#taken + 1] = { site = site, copy = fresh.copy } end
+			part = by_copy[fresh.copy]
+			if not part then
+				part = fresh
+				by_copy[fresh.copy], parts[#parts + 1] = part, part
+			end
+			if lane then by_lane[lane] = part end
 		end
-		group.sites[#group.sites + 1], group.bits[#group.bits + 1] = site, bits[i]
+		local at <const> = #part.sites + 1
+		part.sites[at], part.bits[at] = site, bits[i]
 	end
-	return groups
+	return parts
 end
 
-local function without_refused(part)
-	local sites <const>, bits <const> = {}, {}
-	for i, site in ipairs(part.sites) do
-		if not site.reason then sites[#sites + 1], bits[#bits + 1] = site, part.bits[i] end
-	end
-	return sites, bits
-end
-
---- Attaches sites, each with the integer that the engine is to get there.
+--- Attaches sites, each with the integer that the engine is to get there; a site may come several times.
+--- `pid`: only this process, where the kernel can tell; `skipped` collects the sites that the kernel refuses, without it
+--- the first is an error; `progress(done, total)` is called now and then where there is a link for each site.
 --- Errors: nil, message, errno; what is attached by then goes with `close`.
 ---@param sites crumb.Site[]
 ---@param bits integer[]
----@param pid integer? only this process, where the kernel can tell
----@param skipped crumb.Site[]? collects the sites that the kernel refuses; nil: the first is an error
+---@param given { pid: integer?, skipped: crumb.Site[]?, progress: nil|fun(done: integer, total: integer) }
 ---@return true?, string?, integer?
-function Attachment:add(sites, bits, pid, skipped)
-	local groups <const>, message <const>, errno <const> = groups_of(self, sites, bits)
-	if not groups then return nil, message, errno end
-	for _, part in ipairs(groups) do
-		local program <const>, first <const> = part.copy.program, part.sites[1]
+function Attachment:add(sites, bits, given)
+	local parts <const>, message <const>, errno <const> = parts_of(self, sites, bits, self.taken)
+	if not parts then return nil, message, errno end
+	for _, part in ipairs(parts) do
+		local program <const> = part.copy.program
 		part.link = program:link()
 		self.parts[#self.parts + 1] = part
-		part.pid = pid and filters(first, program.attach_type ~= nil) and pid or nil
-		local done <const>, why <const>, number <const> =
-			links.attach(part.link, program, part.sites, part.bits, part.pid, skipped)
-		if not done then return nil, why, number end
-		part.sites, part.bits = without_refused(part)
+		part.pid = given.pid and filters(part.sites[1], program.attach_type ~= nil) and given.pid or nil
+		local attached <const>, why <const>, number <const> = links.attach(part.link, program, part.sites, part.bits, {
+			pid = part.pid, skipped = given.skipped, progress = given.progress,
+		})
+		if not attached then return nil, why, number end
+		part.sites, part.bits = attached.sites, attached.bits
 	end
 	return true
 end
@@ -95,7 +101,7 @@ function Attachment:keep(part, sites, bits)
 	local before <const>, program <const> = part.link, part.copy.program
 	if #sites == 0 then return self:drop(part) end
 	local link <const> = program:link()
-	local done <const>, message <const>, errno <const> = links.attach(link, program, sites, bits, part.pid)
+	local done <const>, message <const>, errno <const> = links.attach(link, program, sites, bits, { pid = part.pid })
 	if not done then
 		link:close()
 		return nil, message, errno
@@ -114,22 +120,25 @@ function Attachment:drop(part)
 	return part.link:close()
 end
 
-local function plural(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
-
 --- How it is attached: "uprobe.multi: 3 sites, 1 kernel link".
 ---@return string
 function Attachment:mechanism()
-	local ways <const>, texts <const> = {}, {}
+	local ways <const>, order <const> = {}, {}
 	for _, part in ipairs(self.parts) do
-		local way <const> = ways[part.mechanism] or { sites = 0, links = 0 }
-		ways[part.mechanism] = way
+		local name <const> = part.mechanism .. (part.why or "")
+		local way = ways[name]
+		if not way then
+			way = { name = part.mechanism, why = part.why, sites = 0, links = 0 }
+			ways[name], order[#order + 1] = way, name
+		end
 		way.sites, way.links = way.sites + #part.sites, way.links + #part.link
 	end
-	for name, way in pairs(ways) do
-		texts[#texts + 1] = ("%s: %s, %s"):format(name, plural(way.sites, "site"), plural(way.links, "kernel link"))
+	table.sort(order)
+	for i, name in ipairs(order) do
+		local way <const> = ways[name]
+		order[i] = links.describe(way.name, way.sites, way.links, way.why)
 	end
-	table.sort(texts)
-	return table.concat(texts, "; ")
+	return table.concat(order, "; ")
 end
 
 --- Times that the kernel itself did not run the program, shared by all that have such a link or use the program.
@@ -137,14 +146,12 @@ end
 ---@return integer? recursion_misses of the programs
 function Attachment:missed()
 	local missed, recursion, seen <const> = nil, nil, {}
-	for _, one in ipairs(self.parts) do
-		for part = 1, #one.link do
-			local info <const> = one.link:info(part)
+	for _, part in ipairs(self.parts) do
+		for i = 1, #part.link do
+			local info <const> = part.link:info(i)
 			if info and info.missed then missed = (missed or 0) + info.missed end
 		end
-	end
-	for _, one in ipairs(self.taken) do
-		local program <const> = one.copy.program
+		local program <const> = part.copy.program
 		local info <const> = not seen[program] and program:info()
 		if info and info.recursion_misses then recursion = (recursion or 0) + info.recursion_misses end
 		seen[program] = true

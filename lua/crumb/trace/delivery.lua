@@ -11,7 +11,9 @@ local SLICE <const> = 50000000 -- ns between two looks at a process, or at who h
 
 ---@class crumb.Delivery
 ---@field engine crumb.Engine
----@field sites table<integer, table> number -> the metatable of its events: { inbox, __index = { cookie =, … } }
+---@field places table<integer, crumb.Place> by number
+---@field sites table<integer, table> number -> the metatable of its events, { inbox, __index = { cookie =, … } }, made
+--- when the first one comes
 ---@field inboxes table<crumb.Inbox, true>
 ---@field timers table<table, true> { period =, due =, call = }
 ---@field max_delay integer? ns
@@ -322,11 +324,32 @@ function Delivery:timeout()
 	return math.min(math.max(next_due(self) - core.now(), 0) / 1e9, 3600)
 end
 
+--- Places whose events may come from now on.
+---@param places crumb.Place[]
+function Delivery:know(places)
+	for _, place in ipairs(places) do self.places[place.number] = place end
+end
+
+--- Numbers of places whose events have all been read.
+---@param numbers integer[]
+function Delivery:forget(numbers)
+	for _, number in ipairs(numbers) do self.places[number], self.sites[number] = nil, nil end
+end
+
 ---@param engine crumb.Engine
+---@param metatable fun(place: crumb.Place): table of its events
 ---@param meet fun() called now and then while events are awaited: looks at who has left stacks
 ---@return crumb.Delivery
-return function(engine, meet)
+return function(engine, metatable, meet)
+	local places <const> = {}
+	local sites <const> = setmetatable({}, { __index = function(sites, number)
+		local place <const> = places[number]
+		if not place then return nil end
+		sites[number] = metatable(place)
+		return sites[number]
+	end })
 	return setmetatable({
-		engine = engine, meet = meet, sites = {}, inboxes = {}, timers = {}, routed = 0, direct = 0, handled = 0,
+		engine = engine, meet = meet, places = places, sites = sites, inboxes = {}, timers = {}, routed = 0, direct = 0,
+		handled = 0,
 	}, Delivery)
 end

@@ -18,11 +18,6 @@ local function is_named(site, targets)
 	return true
 end
 
--- Places that a call's sites are attached to, each one of its own.
-local function place(site, offset)
-	return { offset = offset, key = ("%s:%d"):format(site.file, offset) }
-end
-
 -- The files of Go's, by the path that sites have.
 local function of_go(files)
 	local by_path <const> = {}
@@ -36,10 +31,11 @@ end
 ---@return crumb.Site[] found
 function go_calls.begin(found, files)
 	local elves <const> = of_go(files)
+	if not next(elves) then return found end
 	for _, site in ipairs(found) do
 		local elf <const> = site.kind == "uprobe" and elves[site.file]
 		local entry <const> = elf and code.go_entry(elf, site)
-		if entry then site.go = { entry = place(site, entry) } end
+		if entry then site.go = { entry = { offset = entry } } end
 	end
 	return found
 end
@@ -66,8 +62,8 @@ function go_calls.find(found, files, missing)
 			kept.skipped[#kept.skipped + 1] = site
 		else
 			if call then
-				site.go = { entry = place(site, call.entry), ends = {} }
-				for i, offset in ipairs(call.returns) do site.go.ends[i] = place(site, offset) end
+				site.go = { entry = { offset = call.entry }, ends = {} }
+				for i, offset in ipairs(call.returns) do site.go.ends[i] = { offset = offset } end
 			end
 			kept[#kept + 1] = site
 		end

@@ -9,13 +9,17 @@ local live = {}
 
 local EINVAL <const> = 22
 
----@class crumb.Place a site with a number, a cookie, and, as long as it is enabled, a body
+---@class crumb.Place a site with a number and, as long as it is enabled, a body; its cookie is the site's
 ---@field site crumb.Site
 ---@field number integer
----@field cookie integer
----@field scope crumb.Scope what expressions may speak of there
----@field class string the same of places whose scopes are the same
+---@field kin crumb.Kin what places of one end of a probe or span have in common
 ---@field body crumb.Body?
+---@field refused boolean? by the kernel: it is not attached
+
+---@class crumb.Kin
+---@field inbox crumb.Inbox
+---@field pair string? "call", "from" or "to"
+---@field count integer places
 
 ---@class crumb.Live
 ---@field engine crumb.Engine
@@ -26,22 +30,6 @@ local EINVAL <const> = 22
 ---@field cells table[]? of its events
 local Live = {}
 Live.__index = Live
-
---- A place without a body.
----@param site crumb.Site
----@param number integer
----@param bits integer its cookie
----@param pair string? "call", "from" or "to"
----@param count integer sites of the probe
----@return crumb.Place
-function live.place(site, number, bits, pair, count)
-	local scope <const> = arguments.scope(site)
-	scope.pair, scope.site_count = pair, count
-	return {
-		site = site, number = number, cookie = bits, scope = scope,
-		class = ("%s %p %p %p"):format(scope.hook, scope.args, scope.registers, scope.retval_type),
-	}
-end
 
 -- The same for tables with the same content.
 local function signature(value)
@@ -69,40 +57,75 @@ local function distinct(plan, of_options)
 	return known[same]
 end
 
--- The plan of each place, whether it is enabled or not: one for all that share what holds for their cookie and come to
--- the same. `options_of` says what holds for a cookie; `from` is the plan of what begins the pairs that end there;
--- `before` is what was compiled last: where the same options hold as then, so does the same plan.
+-- What an expression may speak of at a place.
+local function scope_of(place, from)
+	local scope <const> = arguments.scope(place.site)
+	scope.pair, scope.site_count, scope.from = place.kin.pair, place.kin.count, from
+	return scope
+end
+
+local function compile_one(scope, options, of_options)
+	local plan <const>, message <const> = expression.compile(options, scope)
+	if not plan then return nil, message, EINVAL end
+	return distinct(plan, of_options)
+end
+
+-- The plan of a place: that of all of its kind, when the rule speaks of nothing that is the place's own; else that of
+-- its class.
+local function plan_of(place, options, of_options, from)
+	local kind <const> = arguments.kind(place.site)
+	local of_kind <const> = of_options.by_kind[kind]
+	if of_kind then return of_kind end
+	local scope <const> = scope_of(place, from)
+	local class <const> = of_kind == false and arguments.class(scope)
+	if class and of_options.by_class[class] then return of_options.by_class[class] end
+	local plan <const>, message <const>, errno <const> = compile_one(scope, options, of_options)
+	if not plan then return nil, message, errno end
+	of_options.by_kind[kind] = not scope.asked and plan
+	if scope.asked then of_options.by_class[arguments.class(scope)] = plan end
+	return plan
+end
+
+-- The plan of each place, whether it is enabled or not, in their order: one for all that share what holds for their
+-- cookie and come to the same. `options_of` says what holds for a cookie; `from` is the plan of what begins the pairs
+-- that end there; `before` is what was compiled last: where the same options hold as then, so does the same plan.
 local function compile(places, options_of, from, before)
 	local known <const>, plans <const> = {}, {}
-	for _, place in ipairs(places) do
-		local options <const> = options_of(place.cookie)
-		local of_options <const> = known[options] or before and before[options] or { by_class = {} }
-		known[options] = of_options
-		if not of_options.by_class[place.class] then
-			place.scope.from = from
-			local plan <const>, message <const> = expression.compile(options, place.scope)
-			if not plan then return nil, message, EINVAL end
-			of_options.by_class[place.class] = distinct(plan, of_options)
+	for i, place in ipairs(places) do
+		local options <const> = options_of(place.site.cookie)
+		local of_options = known[options]
+		if not of_options then
+			of_options = before and before[options] or { by_kind = {}, by_class = {} }
+			known[options] = of_options
 		end
-		plans[place] = of_options.by_class[place.class]
+		local plan <const>, message <const>, errno <const> = plan_of(place, options, of_options, from)
+		if not plan then return nil, message, errno end
+		plans[i] = plan
 	end
 	return plans, known
 end
 
-local function enabled(plans, options_of)
+-- The plans of the places that are enabled, false for the others.
+local function enabled(places, plans, options_of)
 	local kept <const> = {}
-	for place, plan in pairs(plans) do
-		if options_of(place.cookie).enabled ~= false then kept[place] = plan end
-	end
+	for i, plan in ipairs(plans) do kept[i] = options_of(places[i].site.cookie).enabled ~= false and plan end
 	return kept
+end
+
+-- Each plan of a list once.
+local function set_of(plans)
+	local set <const>, last = {}, nil
+	for _, plan in ipairs(plans) do
+		if plan and plan ~= last then set[plan], last = true, plan end
+	end
+	return set
 end
 
 -- What is to come of the plans' rows; false: they have none.
 local function columns_of(plans)
-	local columns, small, first, seen = false, nil, nil, {}
-	for _, plan in pairs(plans) do
-		if not seen[plan] and (plan.row or #(plan.aggregate or {}) > 0) then
-			seen[plan] = true
+	local columns, small, first = false, nil, nil
+	for plan in pairs(plans) do
+		if plan.row or #(plan.aggregate or {}) > 0 then
 			local shape <const> = signature { plan.columns, plan.small or false }
 			if first and first ~= shape then
 				return nil, "the keys or the aggregates are of other types at some of the sites: give them a probe of their own", EINVAL
@@ -119,7 +142,7 @@ local function table_for(self, plans)
 	if columns == nil then return nil, small, shape end
 	if not columns then return false end
 	if self.table and self.shape == shape then return self.table, columns, shape end
-	local _ <const>, plan <const> = next(plans)
+	local plan <const> = next(plans)
 	local made <const>, message <const>, errno <const> = self.engine:table(small, self.rows, plan.stack_keys)
 	if not made then return nil, message, errno end
 	return made, columns, shape
@@ -128,7 +151,7 @@ end
 -- What the plans need besides bodies.
 local function prepare(self, plans)
 	local wanted <const> = { pairs = self.pairs }
-	for _, plan in pairs(plans) do
+	for plan in pairs(plans) do
 		wanted.stacks = wanted.stacks or plan.stack_keys
 		if plan.event and not self.ring_number then
 			local number <const>, message <const>, errno <const> = self.ring()
@@ -155,8 +178,8 @@ end
 -- their pairs.
 local function bodies_of(self, plans, made, partner)
 	local bodies <const>, before <const> = {}, self.table == (made or nil) and self.bodies or {}
-	for _, plan in pairs(plans) do
-		bodies[plan] = bodies[plan] or before[plan]
+	for plan in pairs(plans) do
+		bodies[plan] = before[plan]
 		if not bodies[plan] then
 			local layout <const> = plan.event and event.layout(plan.cells or {}, self.resolve) or nil
 			local body <const>, message <const>, errno <const> = self.engine:body(plan, layout, {
@@ -172,16 +195,28 @@ local function bodies_of(self, plans, made, partner)
 	return bodies
 end
 
-local function publish(self, places, plans, bodies)
-	local before <const> = {}
-	for _, place in ipairs(places) do
-		local body <const> = plans[place] and bodies[plans[place]]
+-- The places at which something else is to happen from now on, by what; false: nothing.
+local function changes_of(places, plans, bodies)
+	local changes <const>, before <const> = {}, {}
+	for i, place in ipairs(places) do
+		local body <const> = plans[i] and bodies[plans[i]] or nil
 		if place.body ~= body then
 			if place.body then before[place.body.plan] = place.body end
 			place.body = body
-			self.engine:publish(place.number, body)
+			local numbers = changes[body or false]
+			if not numbers then
+				numbers = {}
+				changes[body or false] = numbers
+			end
+			numbers[#numbers + 1] = place.number
 		end
 	end
+	return changes, before
+end
+
+local function publish(self, places, plans, bodies)
+	local changes <const>, before <const> = changes_of(places, plans, bodies)
+	for body, numbers in pairs(changes) do self.engine:publish(numbers, body or nil) end
 	retire(self, before, bodies)
 end
 
@@ -214,8 +249,8 @@ local function compile_openings(self, rule)
 	local opening <const> = self.opening(rule)
 	local plans <const>, message <const>, errno <const> = compile(self.openings, function() return opening end)
 	if not plans then return nil, message, errno end
-	local _ <const>, first <const> = next(plans)
-	for _, plan in pairs(plans) do
+	local first <const> = plans[1]
+	for plan in pairs(set_of(plans)) do
 		if signature(plan.saved) ~= signature(first.saved) then
 			return nil, "from: the values of the rule lie in other places at some of the sites: give each a span of its own", EINVAL
 		end
@@ -235,11 +270,12 @@ function Live:apply(rule)
 	local plans <const>, compiled <const>, errno <const> =
 		compile(self.places, options_of, from, not openings and self.compiled)
 	if not plans then return nil, compiled, errno end
-	local made <const>, columns <const>, shape <const> = table_for(self, plans)
+	local made <const>, columns <const>, shape <const> = table_for(self, set_of(plans))
 	if made == nil then return nil, columns, shape end
-	local on <const> = enabled(plans, options_of)
-	local begun_on <const> = openings and (next(on) and openings or {})
-	local bodies <const>, begun <const>, refused <const> = make(self, on, begun_on, made)
+	local on <const> = enabled(self.places, plans, options_of)
+	local on_set <const> = set_of(on)
+	local begun_on <const> = openings and (next(on_set) and openings or {})
+	local bodies <const>, begun <const>, refused <const> = make(self, on_set, begun_on and set_of(begun_on), made)
 	if not bodies then
 		if made and made ~= self.table then self.engine:retire_table(made) end
 		return nil, begun, refused
@@ -249,7 +285,7 @@ function Live:apply(rule)
 	if not openings then self.bodies, self.compiled = bodies, compiled end
 	if self.table and self.table ~= made then self.engine:retire_table(self.table) end
 	self.table, self.columns, self.shape = made or nil, columns or nil, shape
-	local _ <const>, plan <const> = next(plans)
+	local plan <const> = plans[1]
 	self.cells = plan.event and (plan.cells or {}) or nil
 	self.rule = rule
 	self.engine.reclaim:tidy()

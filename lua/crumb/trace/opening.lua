@@ -3,7 +3,6 @@
 local choice <const> = require "crumb.bpf.choice"
 local cookie <const> = require "crumb.cookie"
 local lazy <const> = require "crumb.lazy"
-local live <const> = require "crumb.trace.live"
 
 local go_calls <const> = lazy "crumb.trace.go_calls"
 local show <const> = lazy "crumb.show"
@@ -106,11 +105,12 @@ end
 ---@param given table targets and options of choice
 ---@param returns boolean whether their ends are wanted too
 ---@param files table from choice.files()
+---@param unlimited boolean? however many there are
 ---@return crumb.Site[]? sites with the fields `skipped` and `targets`
 ---@return string?, integer?
-function opening.resolve(given, returns, files)
+function opening.resolve(given, returns, files, unlimited)
 	local targets <const> = targets_of(given, returns)
-	local found <const>, message <const>, errno <const> = choice.sites(targets, given, files)
+	local found <const>, message <const>, errno <const> = choice.sites(targets, given, files, unlimited)
 	if not found then return nil, as_asked(message, targets), errno end
 	return as_attached(found, targets)
 end
@@ -145,6 +145,16 @@ end
 -- An event as a line.
 local function line_of(event) return show.event(event, event.probe.live.cells) end
 
+--- The metatable of a place's events, whose first element says whose they are.
+---@param place crumb.Place
+---@return table
+function opening.metatable(place)
+	local site <const>, inbox <const> = place.site, place.kin.inbox
+	return { inbox, __tostring = line_of, __index = {
+		cookie = site.cookie, symbol = site.symbol, target = site.target, probe = inbox.probe,
+	} }
+end
+
 --- Places for sites: numbers with their cookies, told to the engine and to the reader.
 --- Errors: nil, message, errno, and then none is kept.
 ---@param trace crumb.Trace
@@ -154,20 +164,14 @@ local function line_of(event) return show.event(event, event.probe.live.cells) e
 ---@param pair string?
 ---@return crumb.Place[]?, string?, integer?
 function opening.places(trace, inbox, chosen, bits, pair)
-	local places <const>, gauges <const> = {}, {}
+	local numbers <const>, message <const>, errno <const> = trace.engine:take_sites(bits)
+	if not numbers then return nil, message, errno end
+	local places <const>, kin <const> = {}, { inbox = inbox, pair = pair, count = #chosen }
 	for i, site in ipairs(chosen) do
-		local number <const>, message <const>, errno <const> = trace.engine:site(bits[i], gauges[bits[i]])
-		if not number then
-			opening.give_back(trace, places)
-			return nil, message, errno
-		end
-		gauges[bits[i]] = gauges[bits[i]] or number
 		site.cookie = bits[i]
-		trace.delivery.sites[number] = { inbox, __tostring = line_of, __index = {
-			cookie = bits[i], symbol = site.symbol, target = site.target, probe = inbox.probe,
-		} }
-		places[i] = live.place(site, number, bits[i], pair, #chosen)
+		places[i] = { site = site, number = numbers[i], kin = kin, body = nil }
 	end
+	trace.delivery:know(places)
 	return places
 end
 
@@ -175,19 +179,47 @@ end
 ---@param trace crumb.Trace
 ---@param places crumb.Place[]
 function opening.give_back(trace, places)
-	for _, place in ipairs(places) do
-		trace.engine:retire_site(place.number, function() trace.delivery.sites[place.number] = nil end)
-	end
+	local numbers <const> = {}
+	for i, place in ipairs(places) do numbers[i] = place.number end
+	trace.engine:retire_sites(numbers, function() trace.delivery:forget(numbers) end)
 end
 
 local function with(site, changes)
 	return setmetatable(changes, { __index = site })
 end
 
+-- What is to be attached for the places: sites, the integers that the engine is to get there, and the place of each.
+-- `changes` say by kind what is different there from the site itself; a list of several.
+local function attached_as(places, role, goroutine, changes)
+	local sites <const>, bits <const>, owners <const> = {}, {}, {}
+	local function add(site, place)
+		local at <const>, goes <const> = #sites + 1, place.site.go
+		sites[at], owners[at] = site, place
+		bits[at] = place.number | (goes and goes.ends and role | goroutine or role) << 32
+	end
+	for _, place in ipairs(places) do
+		local site <const> = place.site
+		local change <const> = changes[site.kind]
+		local different <const> = change and change(site)
+		if place.refused then
+			goto continue
+		elseif not different then
+			add(site, place)
+		else
+			for _, one in ipairs(different[1] and different or { different }) do add(with(site, one), place) end
+		end
+		::continue::
+	end
+	return sites, bits, owners
+end
+
 -- What the kernel did not take of a place's sites takes the place with it, once.
-local function collect(refused, skipped)
+local function refuse(refused, sites, owners, skipped)
+	if #refused == 0 then return end
+	local places <const> = {}
+	for i, site in ipairs(sites) do places[site] = owners[i] end
 	for _, site in ipairs(refused) do
-		local place <const> = site.place
+		local place <const> = places[site]
 		if not place.refused then
 			place.refused, place.site.reason = true, site.reason
 			skipped[#skipped + 1] = place.site
@@ -195,27 +227,14 @@ local function collect(refused, skipped)
 	end
 end
 
--- What is attached for a place: what `change` says is different there from its site; of a list, several.
-local function append_sites(place, change, role, sites, bits)
-	local changes <const> = change and change(place.site) or {}
-	for _, one in ipairs(changes[1] and changes or { changes }) do
-		one.place = place
-		sites[#sites + 1], bits[#bits + 1] = with(place.site, one), place.number | role << 32
-	end
-end
-
-local function attach(attachment, places, role, goroutine, pid, skipped, changes)
-	local sites <const>, bits <const> = {}, {}
-	for _, place in ipairs(places) do
-		if not place.refused then
-			local site <const> = place.site
-			append_sites(place, changes[site.kind], site.go and site.go.ends and role | goroutine or role, sites, bits)
-		end
-	end
-	local refused <const> = skipped and {}
-	local done <const>, message <const>, errno <const> = attachment:add(sites, bits, pid, refused)
+local function attach(attachment, places, role, goroutine, given, skipped, changes)
+	local sites <const>, bits <const>, owners <const> = attached_as(places, role, goroutine, changes)
+	local refused <const> = given.missing == "skip" and {} or nil
+	local done <const>, message <const>, errno <const> = attachment:add(sites, bits, {
+		pid = not given.follow and given.pid or nil, skipped = refused, progress = choice.guard(given.progress),
+	})
 	if not done then return nil, message, errno end
-	collect(refused or {}, skipped)
+	refuse(refused or {}, sites, owners, skipped)
 	return true
 end
 
@@ -225,21 +244,19 @@ end
 ---@param attachment crumb.Attachment
 ---@param places crumb.Place[]
 ---@param how "hit"|"call"|"from"|"to"
----@param given { pid: integer?, follow: boolean?, missing: string? }
+---@param given { pid: integer?, follow: boolean?, missing: string?, progress: nil|fun(done: integer, total: integer) }
 ---@param skipped crumb.Site[] collects what the kernel refuses, with missing = "skip"
 ---@return true?, string?, integer?
 function opening.attach(trace, attachment, places, how, given, skipped)
 	local role <const> = trace.engine.wire.role
-	local pid <const> = not given.follow and given.pid or nil
-	local collected <const> = given.missing == "skip" and skipped or nil
 	if how == "call" then
-		local done <const>, message <const>, errno <const> = attach(attachment, places, role.RETURN, role.GOROUTINE, pid, collected,
-			RETURNS)
+		local done <const>, message <const>, errno <const> =
+			attach(attachment, places, role.RETURN, role.GOROUTINE, given, skipped, RETURNS)
 		if not done then return nil, message, errno end
 	end
 	local roles <const> = { hit = role.HIT, call = role.OPEN, from = role.OPEN, to = role.TO }
-	local done <const>, message <const>, errno <const> = attach(attachment, places, roles[how], role.GOROUTINE, pid, collected,
-		ENTRIES)
+	local done <const>, message <const>, errno <const> =
+		attach(attachment, places, roles[how], role.GOROUTINE, given, skipped, ENTRIES)
 	if not done then return nil, message, errno end
 	for _, place in ipairs(places) do
 		if not place.refused then return true end
