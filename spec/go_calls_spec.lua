@@ -185,6 +185,28 @@ describe("a call in Go", function()
 		assert.equal("done 0\n", file:read "a")
 	end, RING)
 
+	traces("of a running service is found by its pid alone", function(trace)
+		has "go_stripped"
+		local job <close> = spawn(trace, "go_stripped", "20", "0", "100", "1000")
+		local _ <close> = killed(job)
+		job:start()
+		local deadline = core.now() + 10000000000
+		repeat until name_of(job.pid) == "go_stripped" or core.now() > deadline
+		local one = probe(trace, { "uprobe:exe:main.*", pid = job.pid, hist = "latency" })
+		local rows = {}
+		local function seen() return rows["main.wander"] and rows["main.(*Server).Serve"] and rows["main.Map[...]"] end
+		while not seen() and core.now() < deadline do
+			trace:poll(0.005)
+			for _, row in ipairs(one:read()) do rows[row.symbol] = row end
+		end
+		assert.is_truthy(seen())
+		for _, bucket in ipairs(rows["main.wander"].latency or rows["main.wander"].hist) do
+			assert.is_true(bucket.count == 0 or bucket.high >= 1000000)
+		end
+		job:kill()
+		assert.same({ exit = 0 }, job:wait(20))
+	end)
+
 	for _, layout in ipairs { "go_stripped", "go_pie", "go_pie_stripped", "go_linked", "go_linked_pie" } do
 		it("ends in " .. layout, function()
 			has(layout)

@@ -89,8 +89,11 @@ local function captures_in(event)
 	return cells
 end
 
--- The captures in the rule's order, or, when the event is of a rule that holds no more, in that of their names.
-local function captures_of(event, cells)
+--- The captures in the rule's order, or, when a handler has changed them or the rule has been, in that of their names.
+---@param event crumb.Event
+---@param cells { name: string, kind: string? }[]? the rule's
+---@return { name: string, kind: string? }[]
+function show.captures(event, cells)
 	local own <const> = captures_in(event)
 	for _, cell in ipairs(cells or {}) do
 		if event[cell.name] == nil then return own end
@@ -113,7 +116,7 @@ function show.event(event, cells)
 	local place <const> = event.symbol or event.target
 	if place then words[#words + 1] = text.word(place) end
 	local cut <const> = event.truncated or {}
-	for _, cell in ipairs(captures_of(event, cells)) do
+	for _, cell in ipairs(show.captures(event, cells)) do
 		local name <const>, value <const> = cell.name, event[cell.name]
 		if name == "latency" then
 			latency = value

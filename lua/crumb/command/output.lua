@@ -31,7 +31,7 @@ local function write(line) return flushed(io.stdout:write(line, "\n")) end
 -- The names of an event's fields, and the kinds of those that have one.
 local function fields_of(event)
 	local names <const>, kinds <const> = table.move(COMMON, 1, #COMMON, 1, {}), setmetatable({}, { __index = KINDS })
-	for _, cell in ipairs(event.probe.live.cells or {}) do
+	for _, cell in ipairs(show.captures(event, event.probe.live.cells)) do
 		if cell.name ~= "date" then names[#names + 1] = cell.name end
 		kinds[cell.name] = cell.kind
 	end

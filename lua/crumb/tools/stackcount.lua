@@ -1,0 +1,24 @@
+--- stackcount: which paths lead to a function.
+
+return {
+	summary = "Counts the stacks that lead to functions, or to whatever targets mean.",
+	example = "crumb stackcount 'uprobe:libc:malloc' -c 'ls -l' --top 3",
+	options = function(parser)
+		parser:argument "target":args "+":description "Where."
+		parser:option "--where":argname "EXPRESSION":description "Which hits count."
+		parser:option "--top":argname "N":convert(math.tointeger):description "Only the most frequent."
+		parser:flag "--kernel":description "The kernel's stacks instead of the programs'."
+		parser:flag "--folded":description "A stack a line, for flame graphs."
+	end,
+	run = function(session, given)
+		session.sort, session.top = "-count", given.top
+		local stacks <const> = session:probe {
+			count = true, by = { "comm", given.kernel and "kstack" or "ustack" }, where = given.where, missing = "skip",
+			table.unpack(given.target),
+		}
+		if given.folded then
+			session:run()
+			session:print(stacks:folded())
+		end
+	end,
+}

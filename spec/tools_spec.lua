@@ -1,0 +1,206 @@
+-- The tools, each run on a load of its own, as people run it.
+local child = require "support.child"
+local cli = require "support.cli"
+local core = require "crumb.core"
+local features = require "crumb.bpf.features"
+local Victim = require "support.victim"
+
+local VICTIM <const> = "build/fixtures/example_victim"
+
+local function lines_of(text)
+	local lines <const> = {}
+	for line in text:gmatch "[^\n]+" do
+		if not line:find "^%l+ %x+$" then lines[#lines + 1] = line end -- what the victim says
+	end
+	return lines
+end
+
+-- A tool on a command: the lines that are not the victim's own.
+local function run(command, ...)
+	local text <const>, status <const>, errors <const> = cli.run("-c", command, ...)
+	assert.same({ "", 0 }, { errors, status })
+	return lines_of(text)
+end
+
+local function matches(lines, pattern)
+	local count = 0
+	for _, line in ipairs(lines) do
+		if line:find(pattern) then count = count + 1 end
+	end
+	return count
+end
+
+-- Of the kernel, "task" needs its types.
+local function needs_btf()
+	if not core.read "/sys/kernel/btf/vmlinux" then pending "this kernel has no BTF" return true end
+end
+
+describe("crumb tools", function()
+	it("lists each with a line, and each says how it is used", function()
+		local text <const>, status <const> = cli.run "tools"
+		assert.equal(0, status)
+		local seen = 0
+		for line in text:gmatch "[^\n]+" do
+			local name <const> = line:match "^(%l+) +%u.*%.$"
+			assert.is_truthy(name, line)
+			local help <const>, code <const>, errors <const> = cli.run(name, "--help")
+			assert.same({ 0, "" }, { code, errors })
+			assert.matches("^Usage: crumb " .. name .. " ", help)
+			assert.matches("\nExample:\n   crumb " .. name, help)
+			seen = seen + 1
+		end
+		assert.equal(#core.directory "lua/crumb/tools", seen)
+	end)
+
+	it("are under 80 lines", function()
+		for _, file in ipairs(core.directory "lua/crumb/tools") do
+			local _, lines <const> = core.read("lua/crumb/tools/" .. file):gsub("\n", "\n")
+			assert.is_true(lines < 80, file)
+		end
+	end)
+
+	it("say what is wrong with their words", function()
+		local text <const>, status <const>, errors <const> = cli.run "funccount"
+		assert.same({ "", 2, "crumb: missing argument 'target'\nTry 'crumb --help'.\n" }, { text, status, errors })
+		assert.same({ "", 1, "crumb: uprobe:/no/such:f: open /no/such: No such file or directory\n" },
+			{ cli.run("funccount", "uprobe:/no/such:f") })
+	end)
+end)
+
+describe("the tool", function()
+	setup(function()
+		local hook <const> = features.hook "uprobe"
+		if not hook.cookie then pending(hook.why or "no uprobes") end
+	end)
+
+	it("funccount counts what a program calls", function()
+		local target <const> = ("uprobe:%s:%%s"):format(VICTIM)
+		assert.same({ "symbol  count", "foobar     23", "bazbuz      5" },
+			run(VICTIM .. " bazbuz=5 foobar=23 last=1", "funccount", target:format "foobar", target:format "ba*"))
+		assert.same({ "symbol  count", "foobar     23" }, run(VICTIM .. " bazbuz=5 foobar=23", "funccount", "--top", "1",
+			target:format "foobar", target:format "bazbuz"))
+		assert.same({ "symbol  comm            count", "foobar  example_victim     23" },
+			run(VICTIM .. " foobar=23", "funccount", "--by", "comm", target:format "foobar"))
+	end)
+
+	it("funccount counts each malloc of ls, as a counter within it does", function()
+		if not (core.execute { "cc", "--version" } and core.execute { "ls", "--version" }) then pending "no compiler here" return end
+		local folder <const> = os.tmpname()
+		os.remove(folder)
+		local text <const>, status <const>, errors <const> = cli.shell(([=[
+			mkdir %s; cat >%s/count.c <<'END'
+			#include <fcntl.h>
+			#include <stdio.h>
+			#include <stdlib.h>
+			#include <string.h>
+			#include <unistd.h>
+			extern void *__libc_malloc(size_t);
+			extern char *program_invocation_short_name;
+			static unsigned long count;
+			void *malloc(size_t size) { __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED); return __libc_malloc(size); }
+			/* The C library goes to its malloc for a block that was none. */
+			extern void *__libc_realloc(void *, size_t);
+			void *realloc(void *block, size_t size)
+			{
+				if (!block)
+					__atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
+				return __libc_realloc(block, size);
+			}
+			__attribute__((destructor)) static void tell(void)
+			{
+				char line[32];
+				int length = snprintf(line, sizeof(line), "%%lu\n", count);
+				if (strcmp(program_invocation_short_name, "ls"))
+					return;
+				if (write(open(getenv("COUNT"), O_WRONLY | O_CREAT, 0600), line, length) < 0)
+					abort();
+			}
+END
+			cc -shared -fPIC -o %s/count.so %s/count.c
+			COUNT=%s/count LD_PRELOAD=%s/count.so build/crumb -c "ls -l /" --csv funccount uprobe:libc:malloc | tail -n 1
+			cat %s/count; rm -r %s
+		]=]):gsub("%%s", folder):gsub("%%%%", "%%"))
+		assert.same({ 0, "" }, { status, errors })
+		local counted <const>, own <const> = text:match "^malloc,(%d+)\n(%d+)\n$"
+		assert.is_truthy(counted, text)
+		assert.equal(own, counted)
+		assert.is_true(tonumber(own) > 50)
+	end)
+
+	it("funclatency draws how long calls take", function()
+		local lines <const> = run(VICTIM .. " foobar=23", "funclatency", ("uprobe:%s:foobar"):format(VICTIM))
+		assert.equal("latency (ns)", lines[1])
+		local sum = 0
+		for i = 2, #lines do sum = sum + lines[i]:match "^%[%S+ %S+ +(%d+) |" end
+		assert.equal(23, sum)
+	end)
+
+	it("argdist shows the values of an argument", function()
+		local target <const> = ("uprobe:%s:foobar"):format(VICTIM)
+		assert.same({ "comm            count", "example_victim      5" },
+			run(VICTIM .. " foobar=5", "argdist", "--count", target, "comm"))
+		local drawn <const> = run(VICTIM .. " foobar=5", "argdist", target, "17")
+		assert.same({ "17", ("[16, 32)               5 |%s|"):format(("@"):rep(52)) }, drawn)
+	end)
+
+	it("trace prints a line for each hit", function()
+		local lines <const> = run(VICTIM .. " foobar=3", "trace", ("uprobe:%s:foobar"):format(VICTIM), "x=17", "pid + 0", "--returns")
+		assert.equal(3, #lines)
+		for _, line in ipairs(lines) do
+			assert.matches(" example_victim%[(%d+)%] foobar pid %+ 0=%1 x=17 retval=%-?%d+ latency=[%d.]+%ls$",
+				line)
+		end
+	end)
+
+	it("stackcount counts paths", function()
+		local victim <close> = Victim.start()
+		local function counted(...)
+			child.setup()
+			local traced <const> = child.start("build/crumb -v -d 500ms -p %d stackcount uprobe:build/fixtures/victim:hit_a %s",
+				victim.pid, ...)
+			traced:lines "^crumb: p1"
+			victim:call("hit_a", 4)
+			local text <const>, status <const> = traced:finish()
+			child.teardown()
+			assert.equal(0, status)
+			return lines_of(text)
+		end
+		local lines <const> = counted ""
+		assert.same({ "comm=victim count=4", "ustack" }, { lines[1], lines[2] })
+		assert.matches("^    hit_a%+0x0 %(.*/victim%)", lines[3])
+		local folded <const> = counted "--folded"
+		assert.matches("^victim;.*;hit_a 4$", folded[1])
+	end)
+
+	it("opensnoop shows who opens what", function()
+		local lines <const> = run("cat /dev/null", "opensnoop")
+		assert.equal(1, matches(lines, " cat%[%d+%] openat path=/dev/null retval=%d latency="))
+		local text <const> = cli.run("-c", "sh -c 'cat /no/such 2>&1'", "--follow", "--json", "opensnoop", "--failed")
+		assert.is_truthy(text:find '"error":"ENOENT","latency":%d+,"path":"/no/such","retval":%-2}', text)
+	end)
+
+	it("execsnoop shows programs with their arguments", function()
+		if needs_btf() then return end
+		local lines <const> = run("sh -c 'cat /dev/null - </dev/null; true'", "--follow", "execsnoop")
+		assert.equal(1, matches(lines, ' cat%[%d+%] sched:sched_process_exec arguments="cat /dev/null %-" file=%S*/cat parent=%d+$'))
+		assert.equal(1, matches(lines, " sh%[%d+%] sched:sched_process_exec arguments="))
+	end)
+
+	it("exitsnoop shows how processes end", function()
+		if needs_btf() then return end
+		local text <const> = cli.run("-c", "sh -c '(exit 3); sh -c \"kill -9 \\$\\$\"; true'", "--follow", "exitsnoop")
+		local lines <const> = lines_of(text)
+		assert.equal(1, matches(lines, " sh%[%d+%] sched:sched_process_exit seconds=[%d.]+ status=3$"))
+		assert.equal(1, matches(lines, " sh%[%d+%] sched:sched_process_exit seconds=[%d.]+ signal=SIGKILL$"))
+		assert.equal(1, matches(lines, " sh%[%d+%] sched:sched_process_exit seconds=[%d.]+ status=0$"))
+	end)
+
+	it("killsnoop shows signals", function()
+		local lines = run("sh -c 'kill -0 $$; kill -CONT $$; kill -0 99999999 2>/dev/null; true'", "killsnoop")
+		assert.equal(1, matches(lines, " sh%[(%d+)%] kill retval=0 sig=18 signal=SIGCONT target_pid=%1 latency="))
+		assert.equal(1, matches(lines, " sh%[(%d+)%] kill sig=0 target_pid=%1 retval=0 latency="))
+		assert.equal(1, matches(lines, " kill error=ESRCH retval=%-3 sig=0 target_pid=99999999 latency="))
+		lines = run("sh -c 'kill -0 $$; kill -CONT $$'", "killsnoop", "--signal", "18")
+		assert.equal(1, #lines)
+	end)
+end)
