@@ -1,4 +1,5 @@
 -- The command, run as people run it: what is on which output, exactly, and the status.
+local child = require "support.child"
 local cli = require "support.cli"
 local core = require "crumb.core"
 
@@ -310,7 +311,6 @@ describe("the command's outputs", function()
 	end)
 
 	it("end with what there is on Ctrl-C", function()
-		local child = require "support.child"
 		child.setup()
 		local traced <const> = child.start([[build/crumb -e 'probe { "software:cpu-clock:1000000", count = true, by = {} }
 			every(0.01, function() print "going" end)']])
@@ -329,8 +329,7 @@ describe("crumb list", function()
 		check(0, "syscall:openat\nsyscall:openat2\n", "", "list", "syscall:openat*")
 		check(1, "", "crumb: syscall:nonono: no system call 'nonono' (nearest: clone, mknod, mount)\n", "list", "syscall:nonono")
 		check(2, "", "crumb: missing argument 'target'\nTry 'crumb --help'.\n", "list")
-		assert.matches('^{"target":"uprobe:[^"]+:foobar","name":"foobar","file":"[^"]+","offset":%d+,"address":%d+,'
-			.. '"size":%d+,"probeable":true}\n$',
+		assert.matches('^{"target":"uprobe:[^"]+:foobar","name":"foobar","file":"[^"]+","offset":%d+,"address":%d+,"size":%d+,"probeable":true}\n$',
 			(cli.run("list", "--json", ("u:%s:foobar"):format(VICTIM))))
 	end)
 end)
@@ -354,10 +353,39 @@ describe("crumb doctor", function()
 	end)
 
 	it("names what an ordinary user lacks", function()
-		if not core.execute { "setpriv", "--reuid", "65534", "--clear-groups", "true" } then pending "no setpriv on this machine" return end
+		if core.execute { "setpriv", "--reuid", "65534", "--clear-groups", "true" } ~= 0 then
+			pending "no setpriv on this machine"
+			return
+		end
 		local text <const>, status <const>, errors <const> = cli.shell "setpriv --reuid 65534 --clear-groups build/crumb doctor"
 		assert.equal(1, status)
 		assert.matches("\nNO  rights +none\n    run it as root %(sudo crumb …%), or with CAP_BPF and CAP_PERFMON\n", text)
 		assert.equal("crumb: this machine cannot be traced as things are: see NO above\n", errors)
+	end)
+end)
+
+describe("crumb top", function()
+	local TARGETS <const> = ("uprobe:%s:foobar uprobe:%s:bazbuz"):format(VICTIM, VICTIM)
+
+	it("ends with the command, and tells the busiest first", function()
+		local text <const>, status <const> = cli.shell(("build/crumb -c '%s bazbuz=7 foobar=3' top %s"):format(VICTIM, TARGETS))
+		assert.equal(0, status)
+		assert.matches("\n      hits/s         hits  site\n +%d+            7  bazbuz\n +%d+            3  foobar\n$", text)
+	end)
+
+	it("draws in place on a terminal until q is pressed", function()
+		if core.execute { "script", "--version" } ~= 0 then pending "no script on this machine" return end
+		local function drawn(environment)
+			local text <const>, status <const> = cli.shell(([[{ while echo q; do sleep 0.2; done; } 2>/dev/null |
+				env %s script -qec "stty rows 6 cols 40; exec build/crumb -i 100ms top %s" /dev/null]]):format(environment, TARGETS))
+			assert.equal(0, status)
+			return (text:gsub("\r", ""))
+		end
+		local text <const> = drawn "NO_COLOR=1"
+		assert.equal(("\27[?1049h\27[?25l\27[H%s\27[K\n%s\27[K\n\27[J"):format(("uprobe:%s:foobar "):format(VICTIM):sub(1, 40),
+			"      hits/s         hits  site"), text:sub(text:find("\27[?1049h", 1, true), text:find("\27[J", 1, true) + 2))
+		assert.is_truthy(text:find("\27[?25h\27[?1049l", 1, true))
+		assert.is_nil(text:find("\27[7m", 1, true))
+		assert.is_truthy(drawn("-u NO_COLOR"):find("\27[7m      hits/s         hits  site         \27[0m", 1, true))
 	end)
 end)

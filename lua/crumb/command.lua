@@ -35,7 +35,7 @@ local function failed(message, traceback)
 	if type(message) == "string" and message:find "interrupted!$" then return INTERRUPTED end
 	if session.is_broken_pipe(message) then return UNREAD end
 	-- A tool's line says nothing to who runs it.
-	if type(message) == "string" then message = message:gsub("^[^\n:]*crumb/tools/[%w_]+%.lua:%d+: ", "") end
+	if type(message) == "string" then message = message:gsub("^[^\n:]*crumb/[%w_/]+%.lua:%d+: ", "") end
 	complain(type(message) == "string" and message or require("crumb.show").text(message))
 	if traceback then io.stderr:write(traceback, "\n") end
 	return FAILED

@@ -1,9 +1,9 @@
 --- doctor: `crumb doctor`: whether this machine can be traced, what it lacks, and what helps.
 
 local bpf <const> = require "crumb.bpf"
-local core <const> = require "crumb.core"
 local json <const> = require "crumb.lazy" "crumb.command.json"
 local options <const> = require "crumb.command.options"
+local terminal <const> = require "crumb.command.terminal"
 
 local OLDEST <const> = { 5, 15 }
 local CAPABILITIES <const> = { { "CAP_SYS_ADMIN", 21 }, { "CAP_PERFMON", 38 }, { "CAP_BPF", 39 } }
@@ -91,7 +91,7 @@ local function is_well(list)
 end
 
 local function print_lines(list)
-	local colours <const> = core.terminal(1) and not os.getenv "NO_COLOR"
+	local colours <const> = terminal.colours()
 	for _, one in ipairs(list) do
 		local mark = one.ok and "ok" or one.needed and "NO" or "no"
 		if colours then mark = ("\27[%dm%s\27[0m"):format(one.ok and 32 or one.needed and 31 or 33, mark) end

@@ -255,11 +255,15 @@ end
 -- How the command of -c ended, as a shell tells it. What outlives the trace is ended with it.
 local function job_status(self)
 	local job <const> = self.job
+	if not self.started then return 0 end
 	if self.why ~= "exit" and job:running() then job:kill() end
 	local status <const> = job:wait()
 	if self.why == "duration" then return 0 end
 	return status and (status.exit or SIGNALLED + status.signal) or 1
 end
+
+--- Nothing is to run any more: whoever watches has seen enough.
+function Session:leave() self.why = self.why or "interrupted" end
 
 --- What a script that has ended left to do: it runs unless it did, aggregates are printed, and losses told.
 ---@return integer status
