@@ -132,6 +132,20 @@ describe("a kernel without a cookie for the hook", function()
 	end
 end)
 
+describe("a glob of USDT probes", function()
+	it("has a cookie for each name", function()
+		local object <close> = loaded "on_usdt"
+		local link <const> = assert(object.programs.on_usdt:attach {
+			"usdt:" .. VICTIM .. ":crumb:[go]*", cookie = { ["crumb:guarded"] = 7, ["crumb:once"] = 8 }, pid = victim.pid,
+		})
+		for i, site in ipairs(link.sites) do assert.equal(site.name == "once" and 8 or 7, link.cookies[i]) end
+		victim:call("usdt", 2)
+		victim:call("once", 5)
+		assert.same({ [7] = 6, [8] = 5 }, cookies.taken(object))
+		assert(link:close())
+	end)
+end)
+
 describe("a USDT probe with a semaphore", function()
 	it("is counted up while it is attached", function()
 		local object <close> = loaded "on_usdt"

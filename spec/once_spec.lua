@@ -1,4 +1,5 @@
 -- A probe that reports once a site: which of these functions run at all, at a cost that falls to nothing.
+local cookies = require "support.cookies"
 local core = require "crumb.core"
 local features = require "crumb.bpf.features"
 local tracer = require "support.tracer"
@@ -48,6 +49,7 @@ local function until_(trace, holds)
 		assert(core.now() < deadline, "it did not come to be")
 		assert(trace:poll(0.05))
 	end
+	trace:poll(0) -- what was reported before it held
 end
 
 describe("a probe with once", function()
@@ -228,4 +230,30 @@ describe("a probe with once", function()
 		assert.has_error(function() other:seen() end, "probe:seen: it goes with once = true")
 		assert.has_error(function() trace:probe { SOME, once = 1 } end)
 	end)
+
+	-- Each hook, with two calls of the victim's, of which one is made.
+	for _, row in ipairs {
+		{ "kprobe", "kprobe:" .. cookies.SYSCALL .. "get%s" },
+		{ "kprobe", "kprobe:" .. cookies.SYSCALL .. "get%s", returns = true },
+		{ "fentry", "fentry:" .. cookies.SYSCALL .. "get%s" },
+		{ "tracepoint", "syscall:get%s" },
+		{ "tracepoint", "syscall:get%s", returns = true },
+	} do
+		tracer.it("may be at " .. row[2] .. (row.returns and ", with returns" or ""), function(trace, victim)
+			local missing <const> = cookies.missing(row[1])
+			if missing then pending(missing) end
+			local probe <const> = assert(trace:probe { row[2]:format "sid", row[2]:format "pgid", once = true, pid = victim.pid,
+				returns = row.returns, count = true })
+			local all <const> = attached(probe)
+			victim:call("getsid", 23)
+			until_(trace, function() return attached(probe) == all // 2 end)
+			local stats <const> = probe:stats()
+			assert.same({ 1, 22, 0 }, { stats.aggregated, stats.repeated, stats.pending })
+			victim:call("getsid", 5)
+			victim:call("getpgid", 5)
+			until_(trace, function() return attached(probe) == 0 end)
+			assert.same({ 2, 0 }, { probe:stats().aggregated, #select(2, probe:seen()) })
+			assert.equal(stats.hits + 5, probe:stats().hits)
+		end)
+	end
 end)

@@ -1,5 +1,6 @@
 -- USDT probes: every site under a name, semaphores, cookies, and how they are attached.
 local core = require "crumb.core"
+local crumb = require "crumb"
 local features = require "crumb.bpf.features"
 local lab = require "support.lab"
 local tracer = require "support.tracer"
@@ -9,6 +10,23 @@ local it_traces <const> = tracer.it
 local X86 <const> = select(3, core.versions()) == "x86_64"
 local GUARDED <const> = "usdt:build/fixtures/victim:crumb:guarded"
 local ONCE <const> = "usdt:build/fixtures/victim:crumb:once"
+
+describe("a hostile note", function()
+	it("sends nothing to the terminal but what can be read", function()
+		local bytes = lab.read "build/fixtures/victim"
+		bytes = bytes:gsub("crumb%z(on)ce%z", "crumb\0\27]2\7\0")
+		local path <const> = os.tmpname()
+		do
+			local file <close> = assert(io.open(path, "wb"))
+			file:write(bytes)
+		end
+		local listed <const>, message <const> = crumb.list(("usdt:%s:x:y"):format(path))
+		os.remove(path)
+		assert.is_nil(listed)
+		assert.matches("there are .*crumb:", message)
+		assert.is_nil(message:find "%c")
+	end)
+end)
 
 describe("the semaphore of a USDT probe", function()
 	it_traces("counts its sites up and down", function(trace, victim)

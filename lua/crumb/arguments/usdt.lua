@@ -4,7 +4,10 @@
 -- are another's file: what is not understood is unknown, with its words as the reason.
 
 local core <const> = require "crumb.core"
+local lazy <const> = require "crumb.lazy"
 local registers <const> = require "crumb.arguments.registers"
+
+local show_text <const> = lazy "crumb.show.text"
 
 local usdt = {}
 
@@ -99,6 +102,7 @@ end
 local function distance(name, place)
 	if name:find("@", 1, true) then return nil, "its address is in a table of the linker's" end
 	local address <const> = (place.symbols or {})[name]
+	name = #name > SHOWN_MOST and name:sub(1, SHOWN_MOST) .. "…" or name
 	if math.type(address) == "integer" and place.address then return address - place.address end
 	if address == false then return nil, ("several variables of the file are called '%s'"):format(name) end
 	return nil, ("the file does not tell where '%s' is"):format(name)
@@ -222,8 +226,7 @@ local OPERANDS <const> = { x86_64 = of_x86, aarch64 = of_arm }
 
 -- What is shown of another's words, which may be any bytes.
 local function shown(words)
-	words = words:gsub("[%c\x7f-\xff]", function(byte) return ("\\x%02x"):format(byte:byte()) end)
-	return #words > SHOWN_MOST and words:sub(1, SHOWN_MOST) .. "…" or words
+	return show_text.escape(words:sub(1, SHOWN_MOST)) .. (#words > SHOWN_MOST and "…" or "")
 end
 
 local function unknown(why, ...) return { constant = 0 }, { kind = "unknown", why = why:format(...) } end
@@ -239,7 +242,7 @@ local function argument(words, machine, place)
 	if not SIZES[bytes] then return unknown("it has %s bytes", shown(size)) end
 	local load, why
 	if OPERANDS[machine] then load, why = OPERANDS[machine](operand, bytes, signed, place) end
-	if not load then return unknown("it lies at '%s'%s", shown(operand), why and ": " .. shown(why) or "") end
+	if not load then return unknown("it lies at '%s'%s", shown(operand), why and ": " .. why or "") end
 	return load, { kind = "int", size = bytes, signed = signed }
 end
 

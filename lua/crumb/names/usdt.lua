@@ -4,6 +4,9 @@
 
 local core <const> = require "crumb.core"
 local glob <const> = require "crumb.names.glob"
+local lazy <const> = require "crumb.lazy"
+
+local show_text <const> = lazy "crumb.show.text"
 
 local usdt = {}
 
@@ -27,7 +30,7 @@ local function unknown(target, probes)
 	local _ <const>, near <const> = core.nearest(wanted, probes)
 	if near ~= "" then return fail(target, ENOENT, "no USDT probe '%s'%s", wanted, near) end
 	return fail(target, ENOENT, "no USDT probe '%s'; there are %s%s", wanted,
-		table.concat(probes, ", ", 1, math.min(#probes, LISTED)),
+		show_text.escape(table.concat(probes, ", ", 1, math.min(#probes, LISTED))),
 		#probes > LISTED and (" and %d more"):format(#probes - LISTED) or "")
 end
 
