@@ -153,12 +153,14 @@ describe("the arguments of tracepoints", function()
 
 	it("are read from lines of a format", function()
 		local function field(line) return format.field("\tfield:" .. line) end
-		assert.are.same({ name = "a", declaration = "const char *", offset = 8, size = 8, signed = false, array = false },
+		assert.are.same({ name = "a", declaration = "const char *", offset = 8, size = 8, signed = false, array = false,
+			brackets = "" },
 			field "const char * a;\toffset:8;\tsize:8;\tsigned:0;")
-		assert.are.same({ name = "args", declaration = "unsigned long", offset = 16, size = 48, signed = false, array = true },
+		assert.are.same({ name = "args", declaration = "unsigned long", offset = 16, size = 48, signed = false, array = true,
+			brackets = "[6]" },
 			field "unsigned long args[6];\toffset:16;\tsize:48;\tsigned:0;")
 		assert.are.same({ name = "x", declaration = "char", offset = 8, size = 4, signed = true, array = true,
-			located = "rel" }, field "__rel_loc char[] x;\toffset:8;\tsize:4;\tsigned:1;")
+			brackets = "[]", located = "rel" }, field "__rel_loc char[] x;\toffset:8;\tsize:4;\tsigned:1;")
 		assert.is_nil(field "int a;\toffset:100000;\tsize:4;\tsigned:1;")
 		assert.is_nil(field "int;\toffset:8;\tsize:4;\tsigned:1;")
 		assert.is_nil(format.field "print fmt: \"field:%d\"")

@@ -329,7 +329,8 @@ describe("crumb list", function()
 		check(0, "syscall:openat\nsyscall:openat2\n", "", "list", "syscall:openat*")
 		check(1, "", "crumb: syscall:nonono: no system call 'nonono' (nearest: clone, mknod, mount)\n", "list", "syscall:nonono")
 		check(2, "", "crumb: missing argument 'target'\nTry 'crumb --help'.\n", "list")
-		assert.matches('^{"target":"uprobe:[^"]+:foobar","name":"foobar","file":"[^"]+","offset":%d+,"address":%d+,"size":%d+,"probeable":true}\n$',
+		assert.matches('^{"target":"uprobe:[^"]+:foobar","name":"foobar","file":"[^"]+","offset":%d+,"address":%d+,'
+			.. '"size":%d+,"probeable":true,"args":%[%]}\n$',
 			(cli.run("list", "--json", ("u:%s:foobar"):format(VICTIM))))
 	end)
 end)

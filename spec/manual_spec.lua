@@ -8,7 +8,7 @@ local PAGES <const> = { "doc/crumb.md", "doc/expressions.md", "doc/bpf.md" }
 -- What the marked blocks of doc/crumb.md print, in their order: patterns, each of which some line matches.
 local PRINTED <const> = {
 	{ "^ls\t/etc/ld%.so%.cache\t%d+$", "^0$" },
-	{ "^getenv\t%d+\t%d+\ttrue\tnil$" },
+	{ "^getenv\tnil\t%d+\t%d+\ttrue\tnil$", "^openat\tfilename\tconst char %*$" },
 	{ "^symbol +count\ngetenv +%d+$" },
 	{ "^ls\t[%u_]+\t%d+$" },
 	{ "^ls\t%d+\t%d+\t%d+$" },

@@ -15,7 +15,7 @@ local arguments = {}
 
 ---@class crumb.Scope doc/design/0002-tracer.md says what LOAD and TYPE are
 ---@field hook string kprobe, kretprobe, uprobe, uretprobe, usdt, tracepoint, rawtracepoint, fentry, fexit or perf
----@field args { name: string, load: table, type: table }[]?
+---@field args { name: string, load: table, type: table, declared: string? }[]? `declared`: its type as C writes it
 ---@field args_missing string? why there are none, and what works
 ---@field registers table<string, table> arg0 …, sp, ip, retval, and reg.NAME as "reg.NAME"
 ---@field registers_missing string? why there are none, and what works

@@ -106,20 +106,20 @@ end
 local LINE <const> = "^%s*field:([^;]+);%s*offset:(%d+);%s*size:(%d+);%s*signed:([01]);"
 
 --- A field of one line of a format; nil: it holds none that can be read.
---- Shape: { name, declaration, offset, size, signed, array, located = "data"|"rel_data"? }
+--- Shape: { name, declaration, brackets, offset, size, signed, array, located = "data"|"rel_data"? }
 ---@param line string
 ---@return table?
 function format.field(line)
 	local text, offset <const>, size <const>, signed <const> = line:match(LINE)
 	if not text or #offset > 5 or #size > 5 then return nil end
-	local brackets
-	text, brackets = text:gsub("%b[]", "")
+	local brackets <const> = text:match "%b[]" or ""
+	text = text:gsub("%b[]", "")
 	local how <const>, rest <const> = text:match "^%s*__(%w[%w_]*)_loc%s+(.*)$"
 	local declaration <const>, name <const> = (rest or text):match "^(.-)%s*([%a_][%w_]*)%s*$"
 	if not name or declaration == "" then return nil end
 	return {
 		name = name, declaration = declaration, offset = tonumber(offset), size = tonumber(size),
-		signed = signed == "1", array = brackets > 0, located = how,
+		signed = signed == "1", array = brackets ~= "", brackets = brackets, located = how,
 	}
 end
 
@@ -137,7 +137,7 @@ end
 
 local function argument(field)
 	local load <const>, type <const> = (field.located and located or field.array and array or scalar)(field)
-	return { name = field.name, load = load, type = type }
+	return { name = field.name, load = load, type = type, declared = field.declaration .. field.brackets }
 end
 
 -- Where the words of a system call's record lie that a BPF program sees.

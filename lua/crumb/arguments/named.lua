@@ -12,10 +12,10 @@ end
 
 --- The arguments that have a name, each at the place it has, or unknown with the reason why it has none.
 ---@param source table a type source
----@param parameters { name: string, id: integer }[]
+---@param parameters { name: string, type: string, id: integer }[]
 ---@param places table[] as of abi.places
 ---@param load_of fun(word: integer): table? LOAD of a place's word
----@return { name: string, load: table, type: table }[]
+---@return { name: string, load: table, type: table, declared: string }[]
 function named.arguments(source, parameters, places, load_of)
 	local list <const> = {}
 	for i, parameter in ipairs(parameters) do
@@ -27,10 +27,10 @@ function named.arguments(source, parameters, places, load_of)
 				local target <const> = type
 				type = { kind = "pointer", target = function() return target end }
 			end
-			list[#list + 1] = { name = parameter.name, load = narrowed(load, type), type = type }
+			list[#list + 1] = { name = parameter.name, load = narrowed(load, type), type = type, declared = parameter.type }
 		elseif parameter.name ~= "" then
 			list[#list + 1] = {
-				name = parameter.name, load = { constant = 0 },
+				name = parameter.name, load = { constant = 0 }, declared = parameter.type,
 				type = { kind = "unknown", why = place.why or "it lies in a register that is not read here" },
 			}
 		end

@@ -97,9 +97,16 @@ function choice.guard(f)
 	end
 end
 
-local CLOSING <const> = { __close = function(opened)
-	for _, file in pairs(opened) do file.elf:close() end
-end }
+--- Closes files, and forgets them.
+---@param opened table from choice.files()
+function choice.close(opened)
+	for identity, file in pairs(opened) do
+		file.elf:close()
+		opened[identity] = nil
+	end
+end
+
+local CLOSING <const> = { __close = choice.close }
 
 --- The files that sites lie in, to be held (`<close>`) until the sites are attached.
 function choice.files() return setmetatable({}, CLOSING) end
@@ -147,7 +154,7 @@ function choice.sites(targets, given, files, unlimited)
 	if given.pid and not core.directory(("/proc/%d"):format(given.pid)) then
 		return nil, ("%s to pid %d: no such process"):format(targets[1].text, given.pid), ESRCH
 	end
-	local options <const> = { pid = given.pid, missing = given.missing, only = choice.guard(given.only) }
+	local options <const> = { pid = given.pid, missing = given.missing, only = choice.guard(given.only), listed = given.listed }
 	local resolve <const> = given.either and first_of or sites.resolve
 	local found <const>, message <const>, errno <const> = resolve(targets, options, files)
 	if not found then return nil, message, errno end

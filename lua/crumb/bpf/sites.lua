@@ -5,6 +5,7 @@ local lazy <const> = require "crumb.lazy"
 
 local binary <const> = lazy "crumb.names.binary"
 local files <const> = lazy "crumb.names.files"
+local glob <const> = lazy "crumb.names.glob"
 local kernel <const> = lazy "crumb.names.kernel"
 local tracepoint <const> = lazy "crumb.names.tracepoint"
 local usdt <const> = lazy "crumb.names.usdt"
@@ -20,7 +21,9 @@ local sites = {}
 ---@field names string[]? all names, where several share the address
 ---@field address integer? of kernel functions, where the kernel shows it
 ---@field offset integer? kernel functions: bytes after the symbol; binaries: in the file
----@field size integer? of a function in a binary: its bytes; 0 when the file does not say
+---@field size integer? of a function: its bytes; 0 when the file does not say
+---@field module string? of a kernel function: the module it is in
+---@field by_address boolean? of a kernel function: its name may be another's too
 ---@field path string? of a binary: its descriptor's path
 ---@field identity string? of a binary: another one when the file is another
 ---@field is_go boolean? of a binary: whether it is a Go program
@@ -111,23 +114,30 @@ local function of_kernel(found, target)
 	for i, place in ipairs(resolved.sites) do
 		local offset <const> = place.offset or 0
 		places[i] = {
-			symbol = place.symbol, offset = offset, address = place.address,
+			symbol = place.symbol, offset = offset, address = place.address, size = place.size, module = place.module,
+			by_address = place.by_address,
 			key = place.address and place.address + offset or ("%s+%d"):format(place.symbol, offset),
 		}
 	end
 	skip(found, resolved.skipped)
-	return add(found, places, target, { by_address = target.address ~= nil }) -- its name may be another's too
+	return add(found, places, target, {})
 end
 
 -- libbpf finds the function again; here it is asked whether there is one, and what is near.
 local function of_syscall(found, target)
 	local _ <const>, _ <const>, machine <const> = core.versions()
-	if SYSCALL[machine] then
-		local resolved <const>, message <const>, errno <const> =
-			kernel.resolve { kind = "kprobe", text = target.text, symbol = SYSCALL[machine] .. target.name }
-		if not resolved then return nil, message, errno end
+	local prefix <const> = SYSCALL[machine]
+	if not prefix then return add(found, { { symbol = target.name, name = target.name, key = target.text } }, target, {}) end
+	local resolved <const>, message <const>, errno <const> =
+		kernel.resolve { kind = "kprobe", text = target.text, symbol = prefix .. target.name }
+	if not resolved then return nil, message, errno end
+	local places <const> = {}
+	for i, place in ipairs(resolved.sites) do
+		local name <const> = place.symbol:sub(#prefix + 1)
+		places[i] = { symbol = name, name = name, key = "syscall:" .. name }
 	end
-	return add(found, { { symbol = target.name, name = target.name, key = target.text } }, target, {})
+	skip(found, resolved.skipped)
+	return add(found, places, target, {})
 end
 
 local function of_tracepoint(found, target)
@@ -140,10 +150,37 @@ local function of_tracepoint(found, target)
 	return add(found, places, target, {})
 end
 
--- The kernel lists no raw tracepoints, and knows at once whether it has one.
 local function of_name(found, target)
 	local name <const> = target.name or target.symbol
 	return add(found, { { symbol = name, name = name, key = target.text } }, target, {})
+end
+
+-- The kernel knows at once whether it has one; what they all are is read only when that is asked.
+local function of_raw_tracepoint(found, target, given)
+	if not given.listed and not glob.is(target.name) then return of_name(found, target) end
+	local names <const>, message <const>, errno <const> = kernel.raw_tracepoints(target)
+	if not names then return nil, message, errno end
+	local places <const> = {}
+	for i, name in ipairs(names) do
+		places[i] = { symbol = name, name = name, key = ("%s:%s"):format(target.kind, name) }
+	end
+	return add(found, places, target, {})
+end
+
+-- The kernel has to be asked which functions a glob means; of one by name libbpf asks.
+local function of_traced(found, target, given)
+	if not given.listed and (target.exact or not glob.is(target.symbol)) then return of_name(found, target) end
+	local resolved <const>, message <const>, errno <const> = kernel.resolve(target)
+	if not resolved then return nil, message, errno end
+	local places <const> = {}
+	for i, place in ipairs(resolved.sites) do
+		places[i] = {
+			symbol = place.symbol, name = place.symbol, address = place.address, size = place.size, module = place.module,
+			key = ("%s:%s"):format(target.kind, place.symbol),
+		}
+	end
+	skip(found, resolved.skipped)
+	return add(found, places, target, {})
 end
 
 local function of_perf_event(found, target)
@@ -154,14 +191,15 @@ local RESOLVERS <const> = {
 	kprobe = of_kernel, kretprobe = of_kernel,
 	uprobe = in_files(of_binary), uretprobe = in_files(of_binary), usdt = in_files(of_usdt),
 	tracepoint = of_tracepoint, syscall = of_syscall,
-	rawtracepoint = of_name, tp_btf = of_name, fentry = of_name, fexit = of_name, section = of_name,
+	rawtracepoint = of_raw_tracepoint, tp_btf = of_raw_tracepoint, fentry = of_traced, fexit = of_traced, section = of_name,
 	profile = of_perf_event, software = of_perf_event, hardware = of_perf_event,
 }
 
 --- Resolves targets to sites, in the order of the targets.
 --- Errors: nil, message, errno: the first target that means nothing.
 ---@param targets crumb.Target[]
----@param given { pid: integer?, missing: string?, only: nil|fun(site: crumb.Site): boolean }
+---@param given { pid: integer?, missing: string?, only: nil|fun(site: crumb.Site): boolean, listed: boolean? } `listed`: what
+--- the kernel would say at once when it is attached to is asked now
 ---@param opened table<string, { elf: crumb.Elf }> collects the files, which must stay open until the sites are attached
 ---@return crumb.Site[]? sites; its field `skipped` lists what cannot be probed: { symbol =, reason = }
 ---@return string? message

@@ -7,7 +7,7 @@ local target <const> = require "crumb.target"
 local text <const> = require "crumb.show.text"
 
 local FIELDS <const> = {
-	"target", "name", "demangled", "names", "file", "offset", "address", "size", "probeable", "reason", "args", "arguments",
+	"target", "name", "demangled", "names", "file", "offset", "address", "size", "probeable", "reason", "module", "args",
 }
 local KINDS <const> = { address = "unsigned", probeable = "bool" }
 local EXAMPLE <const> = "crumb list -v 'uprobe:/bin/bash:*read*'"
@@ -22,7 +22,7 @@ end
 
 -- "filename: char *", or, of USDT, where it lies; what cannot be read says why.
 local function argument_line(one)
-	local type <const> = one.type or one.words or (one.size and ("%d bytes"):format(one.size))
+	local type <const> = one.words or one.type
 	local line <const> = ("    %s%s"):format(text.escape(one.name or "?"), type and ": " .. text.escape(tostring(type)) or "")
 	return one.reason and ("%s (%s)"):format(line, text.escape(one.reason)) or line
 end
@@ -37,7 +37,7 @@ local function print_row(name, row, verbose)
 	for _, alias in ipairs(row.names or {}) do
 		if alias ~= row.name then io.write("    also ", text.escape(alias), "\n") end
 	end
-	for _, one in ipairs(row.args or row.arguments or {}) do io.write(argument_line(one), "\n") end
+	for _, one in ipairs(row.args or {}) do io.write(argument_line(one), "\n") end
 end
 
 -- The kind of what a target means, and its rows.

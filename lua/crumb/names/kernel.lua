@@ -28,6 +28,7 @@ local LISTED <const> = 8
 ---@field tracefs string[]? where tracefs may be mounted
 ---@field blacklist string? the functions that kprobes refuse
 ---@field pmus string? the folder of perf's event sources
+---@field types nil|fun(): crumb.Btf? the kernel's types, without which fentry and fexit cannot be
 
 --- A reader of one kernel's names; `kernel.resolve` is one on the running kernel's files.
 ---@param paths crumb.KernelPaths?
@@ -38,6 +39,7 @@ function kernel.reader(paths)
 		tracefs = paths.tracefs or { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" },
 		blacklist = paths.blacklist or "/sys/kernel/debug/kprobes/blacklist",
 		pmus = paths.pmus or "/sys/bus/event_source/devices",
+		types = paths.types,
 	}, Reader)
 end
 
@@ -74,6 +76,13 @@ function Reader:probeable(site, by_kprobe)
 		return false, "it is notrace, or assembly: ftrace does not reach it"
 	end
 	return true
+end
+
+-- Why fentry and fexit cannot be at a function of the kernel's own; nil: nothing is known against it.
+function Reader:undescribed(site)
+	if self.btf == nil then self.btf = self.types and self.types() or false end
+	if not self.btf or site.module or self.btf:prototype(site.symbol) then return nil end
+	return "the kernel's BTF does not describe it"
 end
 
 -- Where the machine lists its event sources and kprobe is not among them, it has none.
@@ -178,6 +187,10 @@ function Reader:matching(target)
 		if can and alike > 1 and not (site.address and kprobe) then
 			can, why = false, alike .. " functions are called so"
 		end
+		if can and not kprobe then
+			why = self:undescribed(site)
+			can = not why
+		end
 		if can then
 			site.by_address = alike > 1 or nil
 			sites[#sites + 1] = clean(site)
@@ -226,10 +239,35 @@ function Reader:resolve(target)
 	return self:exact(target)
 end
 
+-- What the kernel calls to go through the programs of a tracepoint: one for each tracepoint, of modules too.
+local ITERATOR <const> = "__traceiter_"
+
+--- The raw tracepoints that a name or a glob means.
+--- Errors: nil, message, errno: ENOENT there is none.
+---@param target crumb.Target
+---@return string[]? names
+---@return string? message
+---@return integer? errno
+function Reader:raw_tracepoints(target)
+	local found = self.names:find(ITERATOR .. target.name)
+	if found and #found == 0 and glob.is(target.name) then found = self.names:match(ITERATOR .. target.name) end
+	if not found then return unreadable(target, select(2, self.names:load())) end
+	local names <const>, seen <const> = {}, {}
+	for _, site in ipairs(found) do
+		local name <const> = site.symbol:sub(#ITERATOR + 1)
+		if not seen[name] then names[#names + 1], seen[name] = name, true end
+	end
+	table.sort(names)
+	if #names > 0 then return names end
+	if glob.is(target.name) then return fail(target, ENOENT, "no tracepoint matches '%s'", target.name) end
+	for i, site in ipairs(self.names:match(ITERATOR .. "*")) do names[i] = site.symbol:sub(#ITERATOR + 1) end
+	return fail(target, ENOENT, "no tracepoint '%s'%s", target.name, (select(2, core.nearest(target.name, names))))
+end
+
 local running
 
 local function reader()
-	running = running or kernel.reader()
+	running = running or kernel.reader { types = core.btf }
 	return running
 end
 
@@ -240,6 +278,13 @@ end
 ---@return integer? errno
 function kernel.resolve(target)
 	return reader():resolve(target)
+end
+
+--- `Reader:raw_tracepoints` for the running kernel.
+---@param target crumb.Target
+---@return string[]?, string?, integer?
+function kernel.raw_tracepoints(target)
+	return reader():raw_tracepoints(target)
 end
 
 --- The function that holds an address of the running kernel.
