@@ -157,6 +157,10 @@ end
 mangled()
 gopclntab()
 ld_cache()
+texts("instructions", {
+	"\x55\x48\x89\xe5\x31\xc0\x5d\xc3", "\x49\x3b\x66\x10\x76\x20\x48\x83\xec\x18\xc2\x08\x00\xe9\x00\x10\x00\x00",
+	"\xc0\x03\x5f\xd6\x90\x0b\x40\xf9\xff\x63\x30\xeb\x09\x00\x00\x54", "\xc5\xf8\x77\x62\xf1\x7c\x48\x10\x00\xf3\xc3\xcb\x48\xcb",
+})
 texts("glob", { "\4a*b?axxb1", "\10[a-c]*[!x]cxxxy", "\5*ab*caaabbc", "\3[]]]", "\6a*[*b[a[b" })
 texts("kallsyms", {
 	"ffffffff81000000 T _stext\nffffffff81000010 t f\nffffffff81000010 W g\nffffffff81000020 D d\nffffffff82000000 T _etext\n",

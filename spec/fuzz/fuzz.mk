@@ -7,13 +7,13 @@ FUZZ_SECONDS ?= 5
 # Those that read whole ELF files; others; and the readers in Lua.
 FUZZ_ELF := elf_symbols gopclntab usdt_note
 FUZZ_C := $(FUZZ_ELF) demangle glob kallsyms
-FUZZ_LUA := ld_cache text usdt_arguments
+FUZZ_LUA := instructions ld_cache text usdt_arguments
 FUZZ ?= $(FUZZ_C) $(FUZZ_LUA)
 
 FUZZ_FLAGS := -std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer $(LUA_CFLAGS) $(LIB_CFLAGS)
-FUZZ_LIBS := $(LIB_LIBS) $(or $(call flags_of,--libs,lua5.4 lua-5.4 lua54 lua),-llua5.4)
-FUZZ_OBJECTS := $(SOURCES:csrc/%.c=build/fuzz/csrc/%.o)
+FUZZ_LIBS := $(LIB_LIBS) $(CAPSTONE_LIBS) $(or $(call flags_of,--libs,lua5.4 lua-5.4 lua54 lua),-llua5.4)
+FUZZ_OBJECTS := $(patsubst csrc/%.c,build/fuzz/csrc/%.o,$(wildcard csrc/*.c))
 FUZZ_LINK = $(CLANG) $(FUZZ_FLAGS) $(WARNINGS) -fsanitize=fuzzer -o $@ $(filter %.c %.a,$^) $(FUZZ_LIBS)
 
 .PHONY: fuzz

@@ -16,6 +16,7 @@
 __attribute__((section("__libfuzzer_extra_counters"))) static uint8_t counters[COUNTERS];
 
 int luaopen_crumb_core(lua_State *L);
+int luaopen_crumb_instructions(lua_State *L);
 
 static void line_cb(lua_State *L, lua_Debug *at)
 {
@@ -29,6 +30,7 @@ static lua_State *start(void)
 
 	luaL_openlibs(L);
 	luaL_requiref(L, "crumb.core", luaopen_crumb_core, 0);
+	luaL_requiref(L, "crumb.instructions", luaopen_crumb_instructions, 0);
 	lua_settop(L, 0);
 	if (luaL_dofile(L, SCRIPT)) {
 		fprintf(stderr, "%s\n", lua_tostring(L, -1));
