@@ -139,6 +139,16 @@ local function ld_cache()
 	write("ld_cache", "two", "glibc-ld.so.cache1.1" .. ("<I4I4I4I4I4I4I4"):pack(2, #strings, 2, 0, 0, 0, 0) .. entries .. strings)
 end
 
+-- Small programs with all their debug information.
+local function dwarf()
+	folder "dwarf"
+	for _, path in ipairs(files "build/fixtures/dwarf_*") do
+		local bytes <const> = read(path)
+		write("dwarf", path:match "[^/]*$", bytes)
+		break_elf("dwarf", path:match "[^/]*$", bytes)
+	end
+end
+
 local function texts(kind, list)
 	folder(kind)
 	for i, text in ipairs(list) do write(kind, tostring(i), text) end
@@ -154,6 +164,7 @@ local function mangled()
 	texts("demangle", list)
 end
 
+dwarf()
 mangled()
 gopclntab()
 ld_cache()

@@ -5,7 +5,7 @@
 
 FUZZ_SECONDS ?= 5
 # Those that read whole ELF files; others; and the readers in Lua.
-FUZZ_ELF := elf_symbols gopclntab usdt_note
+FUZZ_ELF := dwarf elf_symbols gopclntab usdt_note
 FUZZ_C := $(FUZZ_ELF) demangle glob kallsyms
 FUZZ_LUA := instructions ld_cache text usdt_arguments
 FUZZ ?= $(FUZZ_C) $(FUZZ_LUA)

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct usdt_notes notes;
 	struct usdt_note note;
 	struct elf_file file;
-	uint64_t offset, semaphore;
+	struct usdt_place place;
 
 	if (crumb_elf_open(&file, fuzz_file(data, size), reason))
 		return 0;
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			fuzz_read(note.provider, strlen(note.provider));
 			fuzz_read(note.name, strlen(note.name));
 			fuzz_read(note.arguments, strlen(note.arguments));
-			crumb_usdt_locate(&notes, &file, &note, &offset, &semaphore);
+			crumb_usdt_locate(&notes, &file, &note, &place);
 		}
 	}
 	crumb_elf_close(&file);
