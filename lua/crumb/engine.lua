@@ -235,6 +235,11 @@ function Engine:has_reported(site)
 	return accounts:get(site, at.opened, 8) == ended
 end
 
+--- Whether any of some sites that report once has, or is about to.
+---@param numbers integer[]
+---@return boolean
+function Engine:any_seen(numbers) return self.accounts:sum(numbers, self.wire.at.account.seen) ~= 0 end
+
 --- Whether a site that reports once has.
 ---@param site integer
 ---@return boolean

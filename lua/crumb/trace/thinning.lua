@@ -16,6 +16,15 @@ local SHARE <const> = 50 -- then one in so many parts of the time goes into it
 local BUDGET <const> = 50000000 -- ns for links of one site, at each look
 local NUMBER <const> = 0xffffffff -- the site's, in what the engine gets
 
+-- Whether any site of a part has reported, or is about to: all that is asked again and again.
+local function any(engine, part)
+	if not part.numbers then
+		part.numbers = {}
+		for i, word in ipairs(part.bits) do part.numbers[i] = word & NUMBER end
+	end
+	return engine:any_seen(part.numbers)
+end
+
 -- The sites of a part that have not reported.
 local function left_of(engine, part)
 	local sites <const>, bits <const> = {}, {}
@@ -31,8 +40,10 @@ local function thin_multi(attachment, part)
 	local sites <const>, bits <const> = left_of(attachment.engine, part)
 	local reported <const> = count - #sites
 	part.due = part.due or began + PATIENCE
-	if reported == 0 or reported * QUARTER < count and began < part.due then return false end
+	local many <const> = reported * QUARTER >= count and not part.failed
+	if reported == 0 or not many and began < part.due then return false end
 	local done <const>, message <const> = attachment:keep(part, sites, bits)
+	part.numbers, part.failed = nil, done == nil
 	local ended <const> = core.now()
 	part.due = ended + math.max(PATIENCE, SHARE * (ended - began))
 	return done, message
@@ -45,7 +56,7 @@ local function thin_singles(attachment, part, deadline)
 			for _ = 1, each do part.link:drop((i - 1) * each + 1) end
 			table.remove(part.sites, i)
 			table.remove(part.bits, i)
-			changed = true
+			changed, part.numbers = true, nil
 			if core.now() >= deadline then break end
 		end
 	end
@@ -64,7 +75,9 @@ local function thin(probe, deadline)
 	for i = #attachment.parts, 1, -1 do
 		local part <const> = attachment.parts[i]
 		local done, message = false, nil
-		if part.copy.program.attach_type then
+		if not any(attachment.engine, part) then
+			done = false
+		elseif part.copy.program.attach_type then
 			done, message = thin_multi(attachment, part)
 		elseif core.now() < deadline then
 			done = thin_singles(attachment, part, deadline)
