@@ -63,23 +63,33 @@ local function row_of(what, unit, more)
 	return row
 end
 
--- Two rows a way and size: what was done in turn stands side by side.
+local function sum(a, b)
+	local sums <const> = {}
+	for i, value in ipairs(a) do sums[i] = value + b[i] end
+	return sums
+end
+
+-- Rows of a way and a size: what was done in turn stands side by side.
 local function attaching(rows)
 	local object <close> = assert(bpf.open "build/bench/attaching.bpf.o")
 	assert(object:load())
-	local trace <close> = assert(crumb.trace { rows = LISTED })
+	local trace <close> = assert(crumb.trace())
 	local way <const> = ways(object, trace)
 	for _, size in ipairs(SIZES) do
 		local count <const>, pattern <const>, goal <const> = size[1], size[2], size[3]
 		for _, name in ipairs { "program:attach", "trace:probe" } do
-			local on <const> = row_of(("%s, %d"):format(name, count), "ms", { goal = goal })
-			local off <const> = row_of("  detach", "ms", { goal = goal })
+			local on <const>, off <const> = row_of(("%s, %d"):format(name, count), "ms"), row_of("  detach", "ms")
 			for round = 0, ROUNDS do -- the first is overwritten
 				local at <const> = math.max(round, 1)
 				on.plain[at], off.plain[at] = way.plain(pattern, count)
 				on.crumb[at], off.crumb[at] = way[name](pattern, count)
 			end
 			rows[#rows + 1], rows[#rows + 2] = on, off
+			if goal then
+				rows[#rows + 1] = row_of("  both", "ms", {
+					goal = goal, crumb = sum(on.crumb, off.crumb), plain = sum(on.plain, off.plain),
+				})
+			end
 		end
 	end
 end

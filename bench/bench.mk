@@ -5,7 +5,8 @@ BENCH := $(addprefix build/bench/,reader.so start.so attach.so loader caller rea
 
 # Ahead of all other processes, where that is allowed.
 bench: all $(BENCH) build/fixtures/victim build/fixtures/many
-	$$(chrt -f 1 true 2>/dev/null && echo chrt -f 1) build/crumb bench/run.lua
+	LUA_PATH='build/lua/?.lua;build/lua/?/init.lua;;' LUA_CPATH='build/lib/?.so;;' \
+		$$(chrt -f 1 true 2>/dev/null && echo chrt -f 1) $(LUA) bench/run.lua
 
 build/bench/%.so: bench/%.c
 	@mkdir -p $(@D)

@@ -3,7 +3,7 @@
 local crumb <const> = require "crumb"
 
 local count <const> = math.tointeger(arg[2])
-local trace <close> = assert(crumb.trace { rows = count })
+local trace <close> = assert(crumb.trace())
 local probe <const> = assert(trace:probe { arg[1], count = true, max = count })
 assert(#probe.sites == count)
 io.write "\0"

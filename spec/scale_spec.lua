@@ -38,7 +38,7 @@ end
 
 describe("a trace", function()
 	it("counts ten thousand functions, each by its own cookie", function()
-		local trace <close> = assert(crumb.trace { rows = 2 * COUNT })
+		local trace <close> = assert(crumb.trace())
 		local probe <const> = assert(trace:probe {
 			MANY .. GLOB, cookie = by_symbol, count = true, by = { "symbol", "cookie" }, max = COUNT,
 		})

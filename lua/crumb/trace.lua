@@ -122,7 +122,8 @@ end
 ---@param more table places, pairs, …
 ---@return crumb.Live
 function Trace:live(given, probe, more)
-	more.engine, more.resolve, more.rows, more.pid = self.engine, probe.resolve, given.rows or ROWS, given.pid
+	more.engine, more.resolve, more.rows, more.pid =
+		self.engine, probe.resolve, given.rows or math.max(ROWS, 2 * #more.places), given.pid
 	more.ring = function() return ring_of(self, given) end
 	return live.new(more)
 end
@@ -397,7 +398,7 @@ function Trace:__gc() pcall(Trace.close, self) end
 local trace = {}
 
 --- Opens a trace: the engine, loaded once. Options, for all its probes: `pid`, `tid`, `follow`, `ring_size` (bytes; 512 KiB),
---- `max_delay` (seconds; 0.05), `rows` (of a table; 4096); and `sites` (how many it has at most; 16384).
+--- `max_delay` (seconds; 0.05), `rows` (of a table; 4096, or twice the sites); and `sites` (how many it has at most; 16384).
 --- Errors: nil, message, errno.
 ---@param given table?
 ---@return crumb.Trace?, string?, integer?

@@ -24,26 +24,43 @@ local function failure(hook, group, why, errno)
 		refused or reason .. (hint and ": " .. hint or ""), refused and "" or log), errno
 end
 
+-- Whether a group has no site of this key yet. Sites mostly come in the order of their offsets, which tells it at once.
+local function is_fresh(group, key)
+	if not group.seen then
+		if math.type(key) == "integer" and key > group.last then
+			group.last = key
+			return true
+		end
+		group.seen = {}
+		for _, site in ipairs(group.sites) do group.seen[site.key or site.offset] = true end
+	end
+	if group.seen[key] then return false end
+	group.seen[key] = true
+	return true
+end
+
+-- The first of a space's groups that has not such a site yet.
+local function group_for(layer, key, groups)
+	for _, group in ipairs(layer) do
+		if is_fresh(group, key) then return group end
+	end
+	local group <const> = { sites = {}, bits = {}, last = math.mininteger }
+	layer[#layer + 1], groups[#groups + 1] = group, group
+	is_fresh(group, key)
+	return group
+end
+
 -- Sites that one kernel link can hold: those of one binary and one direction, and every place once: the kernel gives all
 -- hits of a place listed twice to one of its cookies.
 local function groups_of(chosen, bits)
 	local groups <const>, layers <const> = {}, {}
 	for i, site in ipairs(chosen) do
-		local space <const>, key <const> = site.space, site.key or site.offset
-		local depth = 1
-		local layer = layers[space]
-		if not layer then
-			layer = {}
-			layers[space] = layer
-		end
-		while layer[depth] and layer[depth].seen[key] do depth = depth + 1 end
-		local group = layer[depth]
-		if not group then
-			group = { sites = {}, bits = {}, seen = {} }
-			layer[depth], groups[#groups + 1] = group, group
-		end
+		local space <const> = site.space
+		local layer <const> = layers[space] or {}
+		layers[space] = layer
+		local group <const> = group_for(layer, site.key or site.offset, groups)
 		local at <const> = #group.sites + 1
-		group.seen[key], group.sites[at], group.bits[at] = true, site, bits[i]
+		group.sites[at], group.bits[at] = site, bits[i]
 	end
 	return groups
 end

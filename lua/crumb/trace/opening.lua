@@ -191,24 +191,22 @@ end
 -- What is to be attached for the places: sites, the integers that the engine is to get there, and the place of each.
 -- `changes` say by kind what is different there from the site itself; a list of several.
 local function attached_as(places, role, goroutine, changes)
-	local sites <const>, bits <const>, owners <const> = {}, {}, {}
-	local function add(site, place)
-		local at <const>, goes <const> = #sites + 1, place.site.go
-		sites[at], owners[at] = site, place
-		bits[at] = place.number | (goes and goes.ends and role | goroutine or role) << 32
+	local sites <const>, bits <const>, owners <const>, count = {}, {}, {}, 0
+	local function add(site, place, word)
+		count = count + 1
+		sites[count], bits[count], owners[count] = site, word, place
 	end
 	for _, place in ipairs(places) do
 		local site <const> = place.site
-		local change <const> = changes[site.kind]
+		local change <const> = not place.refused and changes[site.kind]
 		local different <const> = change and change(site)
-		if place.refused then
-			goto continue
-		elseif not different then
-			add(site, place)
-		else
-			for _, one in ipairs(different[1] and different or { different }) do add(with(site, one), place) end
+		if different then
+			local of_call <const> = site.go and site.go.ends
+			local word <const> = place.number | (of_call and role | goroutine or role) << 32
+			for _, one in ipairs(different[1] and different or { different }) do add(with(site, one), place, word) end
+		elseif not place.refused then
+			add(site, place, place.number | role << 32)
 		end
-		::continue::
 	end
 	return sites, bits, owners
 end
