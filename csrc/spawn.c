@@ -8,11 +8,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,8 +100,28 @@ static int process_release(struct handle *handle)
 	return 0;
 }
 
+/* Where a program lies by PATH; "" where that takes more than a look: execvp knows the rest. */
+static void find_program(const char *name, char *path, size_t size)
+{
+	const char *at = getenv("PATH");
+	struct stat status;
+
+	path[0] = 0;
+	if (strchr(name, '/'))
+		return;
+	for (; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
+		int length = (int)strcspn(at, ":");
+
+		if (at[0] != '/' || snprintf(path, size, "%.*s/%s", length, at, name) >= (int)size)
+			continue;
+		if (!stat(path, &status) && S_ISREG(status.st_mode) && !access(path, X_OK))
+			return;
+	}
+	path[0] = 0;
+}
+
 /* The child, which has nothing of ours but its end of the socket and the standard streams. */
-static _Noreturn void run_child(int control, char **argv)
+static _Noreturn void run_child(int control, const char *path, char **argv)
 {
 	struct sigaction action = { .sa_handler = SIG_DFL };
 	sigset_t none;
@@ -114,6 +137,9 @@ static _Noreturn void run_child(int control, char **argv)
 	syscall(SYS_close_range, control + 1, ~0u, 0);
 	if (read(control, &go, 1) != 1)
 		_exit(NO_EXEC);
+	/* What is traced of this process begins here: the search was the parent's. */
+	if (path[0])
+		execv(path, argv);
 	execvp(argv[0], argv);
 	err = errno;
 	if (write(control, &err, sizeof(err)) < 0)
@@ -126,6 +152,7 @@ static int launch(struct process *process, char **argv)
 {
 	int ends[2], theirs, err = 0;
 	sigset_t all, before;
+	char path[PATH_MAX];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return errno;
@@ -137,12 +164,13 @@ static int launch(struct process *process, char **argv)
 	close(ends[1]);
 	if (err)
 		return err;
+	find_program(argv[0], path, sizeof(path));
 	/* No handler of ours runs in the child. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	process->pid = fork();
 	if (!process->pid)
-		run_child(theirs, argv);
+		run_child(theirs, path, argv);
 	err = process->pid < 0 ? errno : 0;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(theirs);

@@ -165,6 +165,12 @@ describe("a session", function()
 		assert.same({ "2" }, (of_victim("local p = " .. code .. " print(run() == 'exit' and #p:read())", "foobar=3 bazbuz=2")))
 	end)
 
+	it("sees nothing of itself in the command's process", function()
+		local text <const>, status <const> = cli.run("-c", "ls /", "-e", 'probe { "uprobe:libc:getenv", count = true, by = "comm" }')
+		assert.equal(0, status)
+		assert.matches("\ncomm  count\nls +%d+\n$", text)
+	end)
+
 	it("passes on the status of the command, and 128 and a signal's number", function()
 		check(7, "", "", "-c", "sh -c 'exit 7'")
 		check(137, "", "", "-c", "sh -c 'kill -9 $$'")

@@ -7,6 +7,7 @@ local text <const> = require "crumb.show.text"
 local notices = {}
 
 local BETWEEN <const> = 100 -- times what a look takes, at least, until the next
+local LONG <const> = 1000000000 -- ns that attaching takes before it is spoken of
 
 local function target_of(probe)
 	local site <const> = probe.sites[1]
@@ -34,6 +35,22 @@ local function look_at(self, probe)
 	for _, one in ipairs(WHY) do
 		local count <const> = account[one[1]]
 		if count and count > 0 then once(self, probe, one[1], one[2], count, account.hits) end
+	end
+end
+
+--- What tells a person at a terminal how far an attachment is that takes long.
+---@param self crumb.Session
+---@return nil|fun(done: integer, total: integer)
+function notices.progress(self)
+	if self.settings.quiet or not core.terminal(2) then return nil end
+	local began <const>, shown = core.now(), false
+	return function(done, total)
+		if done < total and core.now() - began > LONG then
+			shown = true
+			io.stderr:write(("\rcrumb: attaching: %d of %d"):format(done, total))
+		elseif shown then
+			io.stderr:write "\r\27[K"
+		end
 	end
 end
 

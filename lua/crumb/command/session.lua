@@ -95,13 +95,15 @@ local function asks_nothing(given)
 end
 
 -- Attaches; with neither captures nor aggregates nor a handler, all arguments that have names are shown.
-local function attach(trace, given)
-	if not asks_nothing(given) then return trace:probe(given) end
-	local shown <const> = { capture = { "args" } }
-	for name, value in pairs(given) do shown[name] = value end
-	local probe <const> = trace:probe(shown)
+local function attach(self, trace, given)
+	local wanted <const> = { progress = notices.progress(self) }
+	for name, value in pairs(given) do wanted[name] = value end
+	if not asks_nothing(given) then return trace:probe(wanted) end
+	wanted.capture = { "args" }
+	local probe <const> = trace:probe(wanted)
 	if probe then return probe end
-	return trace:probe(given)
+	wanted.capture = nil
+	return trace:probe(wanted)
 end
 
 local function keep(self, probe, took)
@@ -115,7 +117,7 @@ local function probe(self, given)
 	if type(given) == "string" then given = { given } end
 	if type(given) ~= "table" then error(("probe: expected a target or a table, got %s"):format(type(given)), 0) end
 	local trace <const>, before <const> = open(self), core.now()
-	return keep(self, try(attach(trace, given)), core.now() - before)
+	return keep(self, try(attach(self, trace, given)), core.now() - before)
 end
 
 local function span(self, given)
