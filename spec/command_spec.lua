@@ -338,6 +338,7 @@ describe("crumb list", function()
 		assert.matches('^{"target":"uprobe:[^"]+:foobar","name":"foobar","file":"[^"]+","offset":%d+,"address":%d+,'
 			.. '"size":%d+,"probeable":true,"args":%[%]}\n$',
 			(cli.run("list", "--json", ("u:%s:foobar"):format(VICTIM))))
+		check(0, "syscall:close\n    fd: unsigned int\n", "", "list", "-v", "syscall:close")
 	end)
 end)
 
