@@ -41,6 +41,7 @@ int l_wall(lua_State *L)
 static const luaL_Reg functions[] = {
 	{ "btf", l_btf_open },
 	{ "cgroup", l_cgroup },
+	{ "demangle", l_demangle },
 	{ "directory", l_directory },
 	{ "dwarf", l_dwarf_open },
 	{ "elf", l_elf_open },

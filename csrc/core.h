@@ -144,6 +144,7 @@ int l_directory(lua_State *L);
 int l_probe(lua_State *L);
 int l_versions(lua_State *L);
 int l_elf_open(lua_State *L);
+int l_demangle(lua_State *L);
 int l_btf_open(lua_State *L);
 int l_dwarf_open(lua_State *L);
 int l_nearest(lua_State *L);

@@ -8,6 +8,8 @@
 #include <lua.h>
 #include <string.h>
 
+#include "core.h"
+#include "demangle.h"
 #include "elf_class.h"
 #include "elf_demangled.h"
 #include "elf_match.h"
@@ -151,6 +153,21 @@ int l_elf_functions(lua_State *L)
 				err == E2BIG ? "more than 1,048,576 match" : "");
 	push_places(L, elf, &search->matches);
 	return 2;
+}
+
+/* core.demangle(name) -> as C++ or Rust write it | nil alone: it is no such name */
+int l_demangle(lua_State *L)
+{
+	size_t length;
+	const char *name = luaL_checklstring(L, 1, &length);
+	struct demangled demangled;
+
+	if (crumb_demangle(name, length, &demangled))
+		lua_pushlstring(L, demangled.text,
+				demangled.rust ? demangled.bare : demangled.length);
+	else
+		lua_pushnil(L);
+	return 1;
 }
 
 void elf_functions_register(lua_State *L)

@@ -1,4 +1,5 @@
 -- Functions are hit that people name: by demangled names, and in stripped files.
+local crumb = require "crumb"
 local tracer = require "support.tracer"
 
 local it_traces <const> = tracer.it
@@ -29,6 +30,24 @@ describe("functions by name", function()
 			"_ZN5shape4areaEd 1", "_ZN5shape4areaEi 1", "_ZN5shape5twiceIdEET_S1_ 1", "_ZN5shape5twiceIiEET_S1_ 1",
 			"_ZN5shapeeqERKNS_3BoxES2_ 1", "_ZNK5shape3Box6volumeEv 1",
 		}, counted(trace, FIXTURES .. "elf_cxx", "shape::*"))
+	end)
+
+	it("are shown as they are written, in rows, events and stacks", function()
+		local trace <close> = assert(crumb.trace())
+		local path <const> = FIXTURES .. "elf_cxx"
+		local found <close> = io.open(path, "rb")
+		if not found then pending("there is no " .. path .. " (built by make)") end
+		local rows <const> = assert(trace:probe { "uprobe:" .. path .. ":shape::area*", count = true })
+		local events <const> = assert(trace:probe { "uprobe:" .. path .. ":shape::area(int)", capture = { stack = "ustack" } })
+		local job <close> = assert(trace:spawn { "/bin/sh", "-c", 'exec "$0" stay >/dev/null', path })
+		assert(job:start())
+		local event <const> = events:events { duration = 10 }()
+		assert.equal("symbol               count\nshape::area(double)      1\nshape::area(int)         1", tostring(rows))
+		assert.equal("_ZN5shape4areaEi", event.symbol)
+		assert.matches("elf_cxx%[%d+%] shape::area%(int%)\n", tostring(event))
+		assert.equal("shape::area", event.stack[1].name)
+		os.execute(("kill %d"):format(job.pid))
+		assert.same({ signal = 15 }, job:wait())
 	end)
 
 	for _, name in ipairs { "elf_linked", "elf_noid_linked", "elf_packed" } do

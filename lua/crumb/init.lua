@@ -20,6 +20,8 @@ return {
 	list = deferred("crumb.list", "of"),
 	--- Writes anything as text for a terminal; see crumb.show.
 	show = deferred("crumb.show", "write"),
+	--- A mangled name as C++ or Rust write it; nil when it is none.
+	demangle = require "crumb.core".demangle,
 	--- The wall's time of an event's; see crumb.date.
 	date = deferred "crumb.date",
 	--- The name of an errno, and what it says; see crumb.errno.

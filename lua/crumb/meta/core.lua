@@ -538,6 +538,11 @@ function core.cgroup(path) end
 ---@return crumb.Dwarf?, string?, integer? ENODATA: the file has no debug information
 function core.dwarf(path) end
 
+--- A mangled name as C++ or Rust write it; nil when it is none.
+---@param name string
+---@return string?
+function core.demangle(name) end
+
 ---@param path string
 ---@param debug string? the folder of separate debug files, instead of /usr/lib/debug
 ---@return crumb.Elf?, string?, integer?
