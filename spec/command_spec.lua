@@ -7,10 +7,7 @@ local VICTIM <const> = "build/fixtures/example_victim"
 local FOOBAR <const> = "uprobe:" .. VICTIM .. ":foobar"
 
 local function check(status, output, errors, ...)
-	local text <const>, code <const>, said <const> = cli.run(...)
-	assert.equal(errors, said)
-	assert.equal(output, text)
-	assert.equal(status, code)
+	assert.same({ output, status, errors }, { cli.run(...) })
 end
 
 -- The lines without what the victim itself prints, which are "NAME NUMBER" and "stack …".
@@ -227,7 +224,8 @@ table	true	nil	true
 
 	it("says with -v how it is attached, and what is not", function()
 		local code <const> = ('probe { "%s", "uprobe:%s:bazbuz", cookie = { foobar = 1 } }'):format(FOOBAR, VICTIM)
-		local _, _, errors <const> = of_victim(code, "foobar=1", "-v")
+		local lines <const>, status <const>, errors <const> = of_victim(code, "foobar=1", "-v")
+		assert.same({ 0, 1 }, { status, #lines }, errors)
 		assert.matches("^crumb: p1: u%l+[^\n]*: 1 site, 1 kernel link; %d+ ms\n"
 			.. "crumb: p1: 1 not probed, such as bazbuz: [^\n]+\n$", errors)
 	end)
