@@ -63,8 +63,8 @@ int crumb_kallsyms_refresh(struct kallsyms *symbols, const char *path);
 void crumb_kallsyms_free(struct kallsyms *symbols);
 
 /*
- * Marks the functions of a list "NAME" or "NAME [MODULE]", a line each, as ftrace's are; once for
- * each reading.
+ * Marks the functions of a list "NAME" or "NAME [MODULE]", a line each, as ftrace's are, or with the
+ * ADDRESS where ftrace comes in before it; once for each reading.
  */
 int crumb_kallsyms_mark(struct kallsyms *symbols, const char *path);
 

@@ -9,6 +9,8 @@
 #include "lines.h"
 
 #define FUNCTION_MAX (1u << 20) /* bytes; what lies further behind a symbol is not in it */
+#define ENTRY_MAX 64 /* bytes of a function before the place where ftrace comes in */
+#define ADDRESS 16 /* digits */
 
 /* FNV-1a. */
 static uint32_t hash_of(const char *name, size_t length)
@@ -61,22 +63,35 @@ static struct kallsym *next_named(const struct kallsyms *symbols, const struct k
 	return NULL;
 }
 
+/* The number of the first symbol after the address. */
+static size_t after(const struct kallsyms *symbols, uint64_t address)
+{
+	size_t low = 0, high = symbols->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (symbols->list[middle].address <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 struct marking {
 	struct kallsyms *symbols;
 	size_t lines;
 };
 
-static int mark_cb(void *context, char *line, size_t length)
+static void mark_named(const struct kallsyms *symbols, const char *line, size_t length)
 {
-	struct marking *marking = context;
-	const struct kallsyms *symbols = marking->symbols;
 	const char *space = memchr(line, ' ', length);
 	size_t name = space ? (size_t)(space - line) : length;
 	const char *module = space && space[1] == '[' ? space + 2 : "";
 	size_t module_length = strcspn(module, "]");
 	struct kallsym *symbol = NULL;
 
-	marking->lines++;
 	while ((symbol = next_named(symbols, symbol, line, name))) {
 		const char *own = symbols->names + symbol->module;
 
@@ -85,6 +100,33 @@ static int mark_cb(void *context, char *line, size_t length)
 			    : !module_length)
 			symbol->marked = true;
 	}
+}
+
+/* Where ftrace comes in: at a function's first instruction, or soon after it. */
+static void mark_at(const struct kallsyms *symbols, uint64_t address)
+{
+	size_t at = after(symbols, address);
+	uint64_t start = at ? symbols->list[at - 1].address : 0;
+
+	if (!start || address - start > ENTRY_MAX)
+		return;
+	for (; at && symbols->list[at - 1].address == start && !symbols->list[at - 1].marked; at--)
+		symbols->list[at - 1].marked = true;
+}
+
+/* "ffffffff81000004 name …" or "name …" */
+static int mark_cb(void *context, char *line, size_t length)
+{
+	struct marking *marking = context;
+	char *end;
+	uint64_t address =
+		length > ADDRESS + 1 && line[ADDRESS] == ' ' ? strtoull(line, &end, 16) : 0;
+
+	marking->lines++;
+	if (address && end == line + ADDRESS && end[1] != '[')
+		mark_at(marking->symbols, address);
+	else
+		mark_named(marking->symbols, line, length);
 	return 0;
 }
 
@@ -102,22 +144,6 @@ int crumb_kallsyms_mark(struct kallsyms *symbols, const char *path)
 		err = -ENODATA;
 	symbols->marked = !err;
 	return err;
-}
-
-/* The number of the first symbol after the address. */
-static size_t after(const struct kallsyms *symbols, uint64_t address)
-{
-	size_t low = 0, high = symbols->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (symbols->list[middle].address <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
 }
 
 bool crumb_kallsyms_is_own(const struct kallsyms *symbols, uint64_t address)

@@ -107,10 +107,11 @@ describe("the kernel's names", function()
 
 	it("without addresses take no longer", function()
 		local lines <const> = {}
-		for i = 1, 400000 do lines[i] = ("0000000000000000 t f%d\n"):format(i) end
+		local count <const> = lab.times(400000)
+		for i = 1, count do lines[i] = ("0000000000000000 t f%d\n"):format(i) end
 		local names <close> = core.kernel_names(spill(table.concat(lines)))
 		local began <const> = core.now()
-		assert.equal(400000, #names:match "f*")
+		assert.equal(count, #names:match "f*")
 		assert.is_true(core.now() - began < 5000000000)
 	end)
 
@@ -133,6 +134,23 @@ describe("the kernel's names", function()
 		assert.equal(ENOENT, select(3, fresh:mark(list)))
 		spill("", list)
 		assert.equal(ENODATA, select(3, fresh:mark(list)))
+		os.remove(list)
+	end)
+
+	it("are marked by address, which tells those of one name apart", function()
+		local names <close> = core.kernel_names(spill(table.concat({
+			"ffffffff81000000 T before", "ffffffff81000100 t twin", "ffffffff81000200 t twin", "ffffffff81000200 t alias",
+			"ffffffff81000300 T plain", "ffffffff81000400 T far",
+		}, "\n")))
+		local list <const> = os.tmpname()
+		spill("ffffffff81000204 twin\nffffffff81000300 plain\nffffffff81000441 far\nffffffff81000000 [before]\n"
+			.. "0000000000000001 before\n", list)
+		assert.is_true(names:mark(list))
+		local marked <const> = {}
+		for i, row in ipairs(filter(names:match(), function(row) return row.marked end)) do
+			marked[i] = ("%s %x"):format(row.symbol, row.address & 0xfff)
+		end
+		assert.same({ "twin 200", "alias 200", "plain 300" }, marked)
 		os.remove(list)
 	end)
 

@@ -5,12 +5,15 @@ local cookie <const> = require "crumb.cookie"
 local core <const> = require "crumb.core"
 local hooks <const> = require "crumb.bpf.hooks"
 local links <const> = require "crumb.bpf.links"
+local kernel <const> = require "crumb.lazy" "crumb.names.kernel"
 local options <const> = require "crumb.options"
 local target <const> = require "crumb.target"
 
 local Program <const>, PROGRAM <const> = core.methods "crumb.Program"
 
 local TRACED <const> = { trace_raw_tp = "tp_btf", trace_fentry = "fentry", trace_fexit = "fexit" }
+
+local ESRCH <const> = 3
 
 local function misuse(format, ...) error(format:format(...), 0) end
 
@@ -123,8 +126,11 @@ function Program:set_attach_target(name)
 		error(("program:set_attach_target: program %s (section '%s') is attached by a target of program:attach"):format(
 			self.name, self.section), 2)
 	end
-	local done <const>, message <const>, errno <const> = set_attach_target(self, name)
+	local done <const>, message, errno <const> = set_attach_target(self, name)
 	if done then core.set_field(self, "attach_target", name) end
+	if errno == ESRCH and (self.attach_type == "trace_fentry" or self.attach_type == "trace_fexit") then
+		message = ("%s: the kernel's BTF has no '%s'%s"):format(message:match "^[^:]*", name, kernel.near(name))
+	end
 	return done, message, errno
 end
 

@@ -8,6 +8,9 @@ local lazy <const> = require "crumb.lazy"
 local members <const> = require "crumb.bpf.object"
 
 local features <const> = lazy "crumb.bpf.features"
+local kernel <const> = lazy "crumb.names.kernel"
+
+local ESRCH <const> = 3
 
 local Programs = {}
 Programs.__index = Programs
@@ -61,7 +64,7 @@ local function open_copy(self, name, target, with_pairs)
 		local chosen <const>, why <const>, number <const> = program:set_attach_target(target)
 		if not chosen then
 			object:close()
-			return nil, why, number
+			return nil, number == ESRCH and ("the kernel's BTF has no '%s'%s"):format(target, kernel.near(target)) or why, number
 		end
 	end
 	object.globals.with_pairs = with_pairs

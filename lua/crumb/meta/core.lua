@@ -469,7 +469,8 @@ function KernelNames:find(name) end
 ---@return true?, string?, integer?
 function KernelNames:load() end
 
---- Marks the functions that a file lists, "NAME" or "NAME [MODULE]" a line, as ftrace does; once for each reading.
+--- Marks the functions that a file lists, "NAME" or "NAME [MODULE]" a line, as ftrace does, or these after an ADDRESS of
+--- 16 digits; once for each reading.
 ---@param path string
 ---@return true?, string?, integer? ENODATA: it is empty
 function KernelNames:mark(path) end

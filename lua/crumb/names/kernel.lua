@@ -51,12 +51,17 @@ function Reader:refresh()
 	return again
 end
 
+-- Where ftrace says what it can reach: by address since 6.5, which tells functions of one name apart.
+local LISTS <const> = { "/available_filter_functions_addrs", "/available_filter_functions" }
+
 -- Marks what ftrace can reach, as far as the kernel says so.
 function Reader:mark()
 	if self.reachable ~= nil then return end
 	self.reachable = false
 	for _, root in ipairs(self.tracefs) do
-		self.reachable = self.reachable or self.names:mark(root .. "/available_filter_functions") or false
+		for _, list in ipairs(LISTS) do
+			self.reachable = self.reachable or self.names:mark(root .. list) or false
+		end
 	end
 end
 
@@ -286,6 +291,11 @@ end
 function kernel.raw_tracepoints(target)
 	return reader():raw_tracepoints(target)
 end
+
+--- " (nearest: a, b)", or "": which kernel functions a name may have been meant to be.
+---@param name string
+---@return string
+function kernel.near(name) return reader().names:near(name) or "" end
 
 --- The function that holds an address of the running kernel.
 --- Errors: nil alone when nobody knows; nil, message, errno when addresses are hidden.
