@@ -30,7 +30,7 @@
 #error "crumb does not know this machine's ELF number"
 #endif
 
-#define SEGMENTS_MAX 4096
+#define SEGMENTS_MAX 128 /* each symbol is held against them; programs have a dozen */
 
 static const struct {
 	unsigned number;

@@ -588,6 +588,18 @@ describe("crumb.Elf", function()
 		assert.is_nil(version_behind(1000))
 	end)
 
+	it("takes no file with more segments than symbols can be held against in time", function()
+		local function segments(count)
+			return "\127ELF\2\1\1" .. ("\0"):rep(9) .. ("<I2I2I4I8I8I8I4I2I2I2I2I2I2"):pack(3,
+				("<I2"):unpack(slurp(fixture "elf_pie"), MACHINE + 1), 1, 0, 64, 0, 0, 64, 56, count, 64, 0, 0)
+				.. ("<I4I4I8I8I8I8I8I8"):pack(1, 5, 0, 0, 0, 64, 64, 4096):rep(count)
+		end
+		spill(segments(128))
+		assert.is_nil((try_temporary()))
+		spill(segments(129))
+		assert.equal(("open %s: it has 129 program headers, more than 128"):format(temporary), (try_temporary()))
+	end)
+
 	it("takes no longer for versions that overlap", function()
 		local bytes = slurp(fixture "elf_pie")
 		local header = section(bytes, VERNEED)

@@ -455,6 +455,17 @@ describe("names.library", function()
 		assert.is_nil(library.parse_cache(good, "vax"))
 		assert.is_nil(library.parse_cache("", "x86_64"))
 	end)
+
+	it("takes no longer, and no more memory, where a cache's strings overlap, or have no end", function()
+		local count <const> = 100000
+		local entry <const> = ("<I4I4I4I4I8"):pack(0x303, 48 + 24 * count, 48 + 24 * count, 0, 0)
+		local head <const> = "glibc-ld.so.cache1.1" .. ("<I4I4I4I4I4I4I4"):pack(count, 0, 2, 0, 0, 0, 0) .. entry:rep(count)
+		local began <const> = core.now()
+		local text <const> = head .. ("x"):rep(4000) .. "\0"
+		assert.equal(8 * #text // 8000, #library.parse_cache(text, "x86_64"))
+		assert.equal(0, #library.parse_cache(head .. ("x"):rep(4 << 20), "x86_64"))
+		assert.is_true(core.now() - began < 5000000000)
+	end)
 end)
 
 describe("names.kernel", function()

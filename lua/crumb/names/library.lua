@@ -19,12 +19,12 @@ local CACHE_FLAGS <const> = {
 	x86_64 = 0x0303, aarch64 = 0x0a03, riscv = 0x1003, ppc64 = 0x0503, loongarch = 0x1203,
 }
 
--- The string at an offset of the cache; nil when it does not end within.
+-- The string at an offset of the cache, nil when it does not end within; and how far it was looked for.
 local function string_at(text, base, at)
 	local from <const> = base + at
 	local stop <const> = text:find("\0", from, true)
-	if not stop or stop - from > 4096 then return nil end
-	return text:sub(from, stop - 1)
+	if not stop or stop - from > 4096 then return nil, (stop or math.max(from, #text)) - from end
+	return text:sub(from, stop - 1), stop - from
 end
 
 --- The libraries in a dynamic linker's cache.
@@ -38,10 +38,14 @@ function library.parse_cache(text, machine)
 	if not flags or not base or #text - base + 1 < HEADER then return nil end
 	local count <const> = ("<I4"):unpack(text, base + 20)
 	local list <const> = {}
+	local budget = 8 * #text -- overlapping strings could make a small file take all memory; true ones share little
 	for i = 0, math.min(count, (#text - base + 1 - HEADER) // ENTRY) - 1 do
 		local kind <const>, key <const>, value <const> = ("<I4I4I4"):unpack(text, base + HEADER + i * ENTRY)
 		if kind == flags then
-			local soname <const>, path <const> = string_at(text, base, key), string_at(text, base, value)
+			local soname <const>, looked <const> = string_at(text, base, key)
+			local path <const>, further <const> = string_at(text, base, value)
+			budget = budget - looked - further
+			if budget < 0 then break end
 			if soname and path then list[#list + 1] = { soname = soname, path = path } end
 		end
 	end
