@@ -294,6 +294,14 @@ describe("a function", function()
 		end
 	end)
 
+	it("is made of instructions, within which no probe goes", function()
+		if cookies.SYSCALL ~= "__x64_sys_" then pending "only x86-64 has instructions of several lengths" end
+		local at <const> = symbol(FIXTURES .. "elf_pie", "main.(*S).f")
+		refused(("uprobe:%self_pie:elf_two+1"):format(FIXTURES), ": +0x1 lies within an instruction of 'elf_two': the nearest "
+			.. "ones begin at +0x0 and +0x", EINVAL)
+		taken(("uprobe:%self_pie:main.(*S).f+%d"):format(FIXTURES, at.size - 1), 0, function() end)
+	end)
+
 	it("has an end", function()
 		local size <const> = symbol(VICTIM, "hit_a").size
 		refused(("uprobe:%s:hit_a+%d"):format(VICTIM, size), (": +%#x lies past the end of 'hit_a', which has %d bytes")
@@ -323,14 +331,14 @@ describe("one name of a thousand", function()
 
 	it("is named where it is missing, and left out where that is asked for", function()
 		if not hooks["uprobe.multi"].available then pending "this kernel has no uprobe.multi" end
-		local libc <const> = assert(lab.read "/proc/self/maps":match "(/[^\n]*/libc[^\n/]*%.so[^\n/]*)\n")
+		local libc <const> = assert(lab.read "/proc/self/maps":match "(/[^\n]*/libc[-.][^\n/]*so[^\n/]*)\n")
 		local names <const> = names_of(libc)
 		assert.is_true(#names >= 900, path)
 		table.insert(names, 500, "crumb_has_not_this")
 		local target <const> = "uprobe:" .. libc
 		local multi <close> = assert(cookies.load(victim, "on_uprobe_multi"):load())
 		local function each(given)
-			given[1], given.symbols = target, names
+			given[1], given.symbols, given.pid = target, names, victim.pid -- who else calls them is left alone
 			local link <const>, why <const>, errno <const> = multi.programs.on_uprobe_multi:attach(given)
 			given.cookie, given.count = nil, true
 			local probe <const>, also <const>, number <const> = trace:probe(given)
