@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "elf_class.h"
+#include "elf_vector.h"
 #include "handle.h"
 
 #define CODE_MAX (16 << 20)
@@ -28,6 +29,19 @@ static int l_code(lua_State *L)
 	if (err)
 		return elf_fail(L, err, "read the code", "");
 	luaL_pushresultsize(&buffer, (size_t)size);
+	return 1;
+}
+
+/* elf:refused(offset) -> why no uprobe is put there, or nil */
+static int l_refused(lua_State *L)
+{
+	const struct elf_file *file = elf_check(L, 1);
+	struct elf_window window = { 0 };
+
+	if (crumb_elf_vector(file, &window, (uint64_t)luaL_checkinteger(L, 2)))
+		lua_pushliteral(L, ELF_VECTOR_REASON);
+	else
+		lua_pushnil(L);
 	return 1;
 }
 
@@ -87,5 +101,6 @@ static int l_go_function(lua_State *L)
 const luaL_Reg elf_code_methods[] = {
 	{ "code", l_code },
 	{ "go_function", l_go_function },
+	{ "refused", l_refused },
 	{ NULL, NULL },
 };

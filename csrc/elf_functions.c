@@ -13,6 +13,7 @@
 #include "elf_class.h"
 #include "elf_demangled.h"
 #include "elf_match.h"
+#include "elf_vector.h"
 #include "glob.h"
 
 #define SEARCH "crumb.ElfSearch"
@@ -91,14 +92,19 @@ static void push_place(lua_State *L, struct elf *elf, const struct elf_match *ma
 		set_names(L, match, names);
 }
 
+static const char *const reasons[] = {
+	[ELF_IFUNC] = "it is an IFUNC",
+	[ELF_OUTSIDE] = "it lies in no executable segment",
+	[ELF_VECTOR] = ELF_VECTOR_REASON,
+};
+
 static void push_skipped(lua_State *L, struct elf *elf, const struct elf_match *match)
 {
 	lua_createtable(L, 0, 4);
 	elf_set_demangled(L, elf, match->symbol, false);
 	push_name(L, match->symbol);
 	lua_setfield(L, -2, "symbol");
-	lua_pushstring(L, match->kind == ELF_IFUNC ? "it is an IFUNC"
-						   : "it lies in no executable segment");
+	lua_pushstring(L, reasons[match->kind]);
 	lua_setfield(L, -2, "reason");
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "elf_demangled.h"
+#include "elf_vector.h"
 #include "glob.h"
 
 static int reserve(struct elf_matches *matches)
@@ -26,7 +27,8 @@ static int reserve(struct elf_matches *matches)
 	return 0;
 }
 
-static struct elf_match match_of(const struct elf_file *file, const struct elf_symbol *symbol)
+static struct elf_match match_of(const struct elf_file *file, struct elf_window *window,
+				 const struct elf_symbol *symbol)
 {
 	struct elf_match match = { .symbol = symbol };
 
@@ -34,6 +36,8 @@ static struct elf_match match_of(const struct elf_file *file, const struct elf_s
 		match.kind = ELF_OUTSIDE;
 	else if (ELF64_ST_TYPE(symbol->info) == STT_GNU_IFUNC)
 		match.kind = ELF_IFUNC;
+	else if (crumb_elf_vector(file, window, match.offset))
+		match.kind = ELF_VECTOR;
 	return match;
 }
 
@@ -82,6 +86,8 @@ static bool is_meant(struct elf_symbols *symbols, uint32_t index, const struct g
 int crumb_elf_match(struct elf_matches *matches, struct elf_symbols *symbols,
 		    const struct elf_file *file, const struct glob *pattern)
 {
+	struct elf_window window = { 0 };
+
 	for (uint32_t i = 0; i < symbols->count; i++) {
 		const struct elf_symbol *symbol = &symbols->list[i];
 		int err;
@@ -91,7 +97,7 @@ int crumb_elf_match(struct elf_matches *matches, struct elf_symbols *symbols,
 		err = reserve(matches);
 		if (err)
 			return err;
-		matches->list[matches->count++] = match_of(file, symbol);
+		matches->list[matches->count++] = match_of(file, &window, symbol);
 	}
 	if (matches->count)
 		qsort(matches->list, matches->count, sizeof(*matches->list), compare_cb);

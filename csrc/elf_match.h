@@ -2,8 +2,8 @@
  * elf_match: the functions of a file whose names a pattern means, in the order of their places.
  *
  * A pattern is held against the name in the file, and the demangled one with and without its
- * parameters.  Only what can be probed has a place: IFUNCs and what lies outside of the executable segments
- * come last.  No Lua.
+ * parameters.  Only what can be probed has a place: IFUNCs, what lies outside of the executable segments
+ * and vector instructions come last.  No Lua.
  */
 #ifndef CRUMB_ELF_MATCH_H
 #define CRUMB_ELF_MATCH_H
@@ -18,7 +18,7 @@
 
 struct glob;
 
-enum elf_match_kind { ELF_PLACE, ELF_IFUNC, ELF_OUTSIDE };
+enum elf_match_kind { ELF_PLACE, ELF_IFUNC, ELF_OUTSIDE, ELF_VECTOR };
 
 struct elf_match {
 	const struct elf_symbol *symbol;

@@ -214,6 +214,20 @@ describe("names.binary", function()
 		fails("uprobe:" .. FIXTURES .. "elf_pie:+0x7fffffffffffffff", "lies in no executable segment", 22)
 	end)
 
+	it("leaves out instructions that the kernel would emulate as others", function()
+		if select(3, core.versions()) ~= "x86_64" then return pending "the kernel's fault is that of x86" end
+		local path <const> = fixture "elf_pie"
+		local found <const>, skipped <const> = sites("uprobe:" .. path .. ":vector_*")
+		local names <const>, reasons <const> = {}, {}
+		for i, site in ipairs(found) do names[i] = site.symbol end
+		for _, one in ipairs(skipped) do reasons[one.symbol] = one.reason end
+		assert.same({ "vector_none_sse", "vector_none_pop" }, names)
+		local why <const> = "it begins with a vector instruction, which the kernel would emulate as another one"
+		assert.same({ vector_vex = why, vector_vex3 = why, vector_evex = why, vector_segment = why }, reasons)
+		fails("uprobe:" .. path .. ":vector_evex", "'vector_evex' exists, but cannot be probed: " .. why, 95)
+		fails(("uprobe:%s:0x%x"):format(path, found[1].offset - 6), "cannot be probed: " .. why, 95) -- vector_segment
+	end)
+
 	it("refuses an offset past the function's end, or out of the segment", function()
 		local path = fixture "elf_pie"
 		fails("uprobe:" .. path .. ":main.(*S).f+3", "+0x3 lies past the end of 'main.(*S).f', which has 3 bytes", 22)

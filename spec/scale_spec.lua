@@ -37,6 +37,31 @@ local function load()
 end
 
 describe("a trace", function()
+	it("changes nothing of a program all of whose C library is probed", function()
+		if NO_MULTI then return pending(NO_MULTI) end
+		local path <const> = os.tmpname()
+		local script <const> = ("io.output %q\n"):format(path) .. [[
+			for i = 1, 3 do io.write(i, ":", i / 7, ("a=b"):gsub("a=", "c"), (" %5d %q\n"):format(i * 7, "word")) end
+			io.write(os.date("!%c", 0), tostring(tonumber "1e3"), tostring(io.open "/nowhere"), os.getenv "PATH")]]
+		local function run(probed)
+			local trace <close> = assert(crumb.trace())
+			local job <close> = assert(trace:spawn { "lua5.4", "-e", script })
+			local probe <const> = probed and assert(trace:probe {
+				"uprobe:libc:*", pid = job.pid, count = true, max = 10000, missing = "skip",
+			})
+			job:start()
+			trace:run { process = job, duration = 60 }
+			local file <close> = assert(io.open(path))
+			return file:read "a", probe and probe:stats().hits
+		end
+		local plain <const> = run(false)
+		assert.matches('2:0.28571428571429cb    14 "word"\n.*1970', plain)
+		local output <const>, hits <const> = run(true)
+		os.remove(path)
+		assert.equal(plain, output)
+		assert.is_true(hits > 1000)
+	end)
+
 	it("counts ten thousand functions, each by its own cookie", function()
 		local trace <close> = assert(crumb.trace())
 		local probe <const> = assert(trace:probe {

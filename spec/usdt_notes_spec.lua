@@ -105,7 +105,7 @@ describe("the places of a USDT probe", function()
 		assert.are.same({ 2, 1 }, { #guarded, others })
 		local found, message = require "crumb.names.usdt".probes(target.parse(("usdt:%s:crumb:once"):format(VICTIM)), elf)
 		assert.is_nil(found)
-		assert.are.equal("usdt:build/fixtures/victim:crumb:once: the file's notes place the probe outside of its code and data",
+		assert.are.equal("usdt:build/fixtures/victim:crumb:once: the file's notes place the probe where there can be none",
 			message)
 	end)
 

@@ -123,7 +123,7 @@ describe("a USDT probe", function()
 		end
 		local lying <close> = assert(trace:probe { ("usdt:%s:crumb:*"):format(path), count = true })
 		os.remove(path)
-		assert.same({ 4, "crumb:once", "the file's notes place the probe outside of its code and data" },
+		assert.same({ 4, "crumb:once", "the file's notes place the probe where there can be none" },
 			{ #lying.sites, lying.skipped[1].symbol, lying.skipped[1].reason })
 	end)
 

@@ -397,6 +397,11 @@ function Elf:identity() end
 ---@return string
 function Elf:machine() end
 
+--- Why no uprobe is put at a place of the file, though the kernel would take it; nil: it can be.
+---@param offset integer in the file
+---@return string?
+function Elf:refused(offset) end
+
 ---@return string?
 function Elf:soname() end
 

@@ -166,6 +166,8 @@ local function raw_sites(target, elf)
 	if not elf:executable(target.offset) then
 		return fail(target, EINVAL, "the offset 0x%x lies in no executable segment of the file", target.offset)
 	end
+	local why <const> = elf:refused(target.offset)
+	if why then return fail(target, EOPNOTSUPP, "the place 0x%x cannot be probed: %s", target.offset, why) end
 	return { { offset = target.offset } }
 end
 
@@ -202,6 +204,8 @@ local function exact_sites(target, elf, all, name, version, default)
 	end
 	local within <const>, message <const>, err <const> = within_instruction(target, elf, symbol)
 	if err then return within, message, err end
+	local why <const> = elf:refused(symbol.offset + target.offset)
+	if why then return fail(target, EOPNOTSUPP, "'%s' exists, but cannot be probed: %s", name, why) end
 	return { make_site(symbol, target.offset) }
 end
 

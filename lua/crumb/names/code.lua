@@ -51,7 +51,8 @@ function code.go_entry(elf, site)
 	local found <const>, instructions <const> = go_function(elf, site), decoder()
 	local bytes <const> = found and instructions and elf:code(found.offset, math.min(found.size, FIRST))
 	local check <const> = bytes and instructions.check(bytes) or 0
-	return check > 0 and found.offset + check or nil
+	if check == 0 or elf:refused(found.offset + check) then return nil end
+	return found.offset + check
 end
 
 --- Where a call of a Go function is seen to begin and to end.
@@ -72,6 +73,8 @@ function code.go_call(elf, site)
 	local returns <const> = scanned.returns
 	if #returns == 0 then return nil, "it never returns" end
 	if returns[1] == scanned.check then return nil, "it returns with its first instruction" end
+	local refused <const> = elf:refused(found.offset + scanned.check)
+	if refused then return nil, refused end
 	for i, at in ipairs(returns) do returns[i] = found.offset + at end
 	return { entry = found.offset + scanned.check, returns = returns }
 end

@@ -12,7 +12,7 @@ local usdt = {}
 
 local ENOENT <const>, EINVAL <const> = 2, 22
 local LISTED <const> = 8
-local WRONG <const> = "the file's notes place the probe outside of its code and data"
+local WRONG <const> = "the file's notes place the probe where there can be none"
 
 local WORDS_MOST <const>, SYMBOLS_MOST <const> = 4096, 256 -- of the arguments of a place; of all places
 
@@ -106,7 +106,7 @@ function usdt.probes(target, elf)
 	if not all then return fail(target, err, "%s", message) end
 	local chosen <const> = {}
 	for _, place in ipairs(all) do
-		if test(place.provider .. ":" .. place.name) then chosen[#chosen + 1] = place end
+		if test(place.provider .. ":" .. place.name) and not elf:refused(place.offset) then chosen[#chosen + 1] = place end
 	end
 	local symbols <const> = symbols_of(elf, chosen)
 	local by_name <const>, order <const> = places_by_name(chosen)
