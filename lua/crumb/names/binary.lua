@@ -8,6 +8,7 @@ local glob <const> = require "crumb.names.glob"
 local lazy <const> = require "crumb.lazy"
 
 local code <const> = lazy "crumb.names.code"
+local text <const> = lazy "crumb.show.text"
 
 local binary = {}
 
@@ -33,9 +34,10 @@ local function split_version(symbol)
 	return name, version, mark == "@@"
 end
 
+-- As messages show it: the file may hold anything.
 local function full_name(symbol)
-	if not symbol.version then return symbol.name end
-	return symbol.name .. (symbol.default and "@@" or "@") .. symbol.version
+	local version <const> = symbol.version and (symbol.default and "@@" or "@") .. symbol.version or ""
+	return text.escape(symbol.name .. version)
 end
 
 -- The symbols of that name and version that are defined here; and one that is imported.
@@ -62,13 +64,15 @@ end
 
 -- What the error says of where a function is that the file only imports.
 local function imported_from(target, symbol, elf)
+	local name <const> = text.escape(symbol.name)
 	if symbol.library then
-		return fail(target, ENOENT, "'%s' is only imported here; it lives in %s: use %s:%s:%s", symbol.name,
-			symbol.library, target.kind, symbol.library, symbol.name)
+		local library <const> = text.escape(symbol.library)
+		return fail(target, ENOENT, "'%s' is only imported here; it lives in %s: use %s:%s:%s", name, library,
+			target.kind, library, name)
 	end
-	local needed <const> = elf:needed() or {}
+	local needed <const> = text.escape(table.concat(elf:needed() or {}, ", "))
 	return fail(target, ENOENT, "'%s' is only imported here; it lives in one of the libraries %s: use %s:LIBRARY:%s",
-		symbol.name, table.concat(needed, ", "), target.kind, symbol.name)
+		name, needed, target.kind, name)
 end
 
 local function unknown(target, elf, name)
@@ -99,7 +103,7 @@ local function implementations(elf, name)
 		for _, prefix in ipairs(prefixes) do
 			if #found < LISTED and other:sub(1, #prefix) == prefix then
 				local symbol <const> = elf:find(other)[1]
-				if symbol.type == "func" and not symbol.imported then found[#found + 1] = other end
+				if symbol.type == "func" and not symbol.imported then found[#found + 1] = text.escape(other) end
 			end
 		end
 	end
@@ -131,7 +135,7 @@ local function ambiguous(target, symbols, name)
 			break
 		end
 		local own <const> = own_name(symbol, symbols)
-		local called <const> = own ~= name and own .. " at " or ""
+		local called <const> = own ~= name and text.escape(own) .. " at " or ""
 		local version <const> = symbol.version and (" (%s)"):format(full_name(symbol)) or ""
 		named = named or called ~= ""
 		places[#places + 1] = called .. (symbol.offset and ("0x%x"):format(symbol.offset) or "no segment") .. version
