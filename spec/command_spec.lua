@@ -226,7 +226,7 @@ table	true	nil	true
 		local code <const> = ('probe { "%s", "uprobe:%s:bazbuz", cookie = { foobar = 1 } }'):format(FOOBAR, VICTIM)
 		local lines <const>, status <const>, errors <const> = of_victim(code, "foobar=1", "-v")
 		assert.same({ 0, 1 }, { status, #lines }, errors)
-		assert.matches("^crumb: p1: u%l+[^\n]*: 1 site, 1 kernel link; %d+ ms\n"
+		assert.matches("^crumb: p1: u%l+[^\n]*: 1 site, 1 kernel link[^\n]*; %d+ ms\n"
 			.. "crumb: p1: 1 not probed, such as bazbuz: [^\n]+\n$", errors)
 	end)
 

@@ -65,7 +65,7 @@ describe("a process that is followed", function()
 		local probe <const> = family { "software:context-switches:1", pid = root.pid, by = "tid" }
 		local followed <const> = family { "software:context-switches:1", pid = root.pid, follow = true, by = "tid" }
 		root:tell "leave"
-		for _ = 1, 10 do root:tell "hit 1" end -- each time the second thread waits for the next line
+		for _ = 1, 20 do root:tell "hit 1" end -- the second thread waits for each line, if it is not there already
 		for _, one in ipairs { probe, followed } do
 			local most = 0
 			for _, row in ipairs(one:read()) do
