@@ -119,8 +119,8 @@ size_t crumb_name_shown(const struct elf_name *name)
 /* What C++ has letters for, so that a mangled name does not spell it. */
 static bool is_abbreviated(const char *word, size_t length)
 {
-	static const char *const words[] = { "allocator", "string", "istream", "ostream",
-					     "iostream" };
+	static const char *const words[] = { "allocator", "string",   "istream",
+					     "ostream",   "iostream", "operator" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (length >= strlen(words[i]) &&

@@ -40,6 +40,7 @@ describe("demangled names", function()
 		local expected = {
 			_ZN5shape4areaEi = "shape::area(int)", _ZN5shape4areaEd = "shape::area(double)",
 			_ZNK5shape3BoxIiE4sideEPc = "shape::Box<int>::side(char*) const", _Znam = "operator new[](unsigned long)",
+			_ZN5shape3BoxIiEclEi = "shape::Box<int>::operator()(int)",
 			_ZN5shape5twiceIiEEiT_ = "shape::twice<int>(int)", ["_ZN5shape4areaEi.cold"] = "shape::area(int) [clone .cold]",
 			_ZN5shape3BoxIiEC1Ev = "shape::Box<int>::Box()", _ZN5shape3BoxIiEC2Ev = "shape::Box<int>::Box()",
 			_ZN3app5inner4show17h0123456789abcdefE = "app::inner::show",
@@ -77,11 +78,14 @@ describe("demangled names", function()
 		["shape::Box<int>::side(char*) const"] = { "_ZNK5shape3BoxIiE4sideEPc" },
 		["operator new[](unsigned long)"] = { "_Znam" },
 		["operator new[]"] = { "_Znam" },
+		["shape::Box<int>::operator()"] = { "_ZN5shape3BoxIiEclEi" },
+		["shape::Box<int>::operator()(int)"] = { "_ZN5shape3BoxIiEclEi" },
 		["shape::twice<int>"] = { "_ZN5shape5twiceIiEEiT_" },
 		["shape::area*"] = { "_ZN5shape4areaEd", "_ZN5shape4areaEi", "_ZN5shape4areaEi.cold" },
 		["shape::area(*)"] = { "_ZN5shape4areaEd", "_ZN5shape4areaEi" },
 		["shape::*(*)"] = {
-			"_ZN5shape3BoxIiEC1Ev", "_ZN5shape3BoxIiEC2Ev", "_ZN5shape4areaEd", "_ZN5shape4areaEi", "_ZN5shape5twiceIiEEiT_",
+			"_ZN5shape3BoxIiEC1Ev", "_ZN5shape3BoxIiEC2Ev", "_ZN5shape3BoxIiEclEi", "_ZN5shape4areaEd", "_ZN5shape4areaEi",
+			"_ZN5shape5twiceIiEEiT_",
 		},
 		["_ZN5shape4area*"] = { "_ZN5shape4areaEd", "_ZN5shape4areaEi", "_ZN5shape4areaEi.cold" },
 		["app::inner::show::h0123456789abcdef"] = { "_ZN3app5inner4show17h0123456789abcdefE" },

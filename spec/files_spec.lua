@@ -131,6 +131,13 @@ describe("a glob of paths", function()
 		assert.equal(ENOENT, select(3, open(("uprobe:%s/*/passwd:f"):format(folder))))
 	end)
 
+	it("says what was asked for where no file has it, not what else matched", function()
+		run("cp %s %s/b; echo text >%s/a", VICTIM, folder, folder)
+		local rows <const>, message <const>, errno <const> = crumb.list(("uprobe:%s/*:nowhere"):format(folder))
+		assert.same({ nil, ENOENT }, { rows, errno })
+		assert.truthy(message:find(("uprobe:%s/b:nowhere: no symbol 'nowhere'"):format(folder), 1, true))
+	end)
+
 	it("is a name first, where there is such a file", function()
 		run("cp %s '%s/a*'; cp %s %s/ab; cp %s '%s/{x,y}'", VICTIM, folder, VICTIM, folder, VICTIM, folder)
 		assert.equal("a*", (open(("uprobe:%s/a*:f"):format(folder))))

@@ -173,6 +173,13 @@ describe("names.binary", function()
 		assert.equal("operator+", sites("uprobe:" .. path .. ":operator++1")[1].symbol)
 	end)
 
+	it("names what is near to a method of Go's, whose star is no glob's", function()
+		local path = "uprobe:" .. fixture "elf_pie"
+		fails(path .. ":main.(*T).f", "no symbol 'main.(*T).f' (nearest: main.(*S).f", 2)
+		fails(path .. ":main.(*T).*", "no function matches 'main.(*T).*'", 2)
+		fails(path .. ":none(*)", "no function matches 'none(*)'", 2)
+	end)
+
 	it("takes no glob for what is to be an exact name", function()
 		local path = fixture "elf_pie"
 		for name, found in pairs { ["elf_*"] = false, ["elf_on?"] = false, elf_one = true, ["main.(*S).f"] = true } do

@@ -287,7 +287,8 @@ describe("a probe's refusal", function()
 	it_traces("names what is wrong, where the script is, and attaches nothing", function(trace)
 		for _, row in ipairs {
 			{ { UPROBE .. "hit_a", wher = "x" }, "trace:probe: no option 'wher' (nearest: where)" },
-			{ { UPROBE .. "hit_a", sample = 0 }, "trace:probe: sample: expected an integer of 1 or more, got 0" },
+			{ { UPROBE .. "hit_a", sample = 0 }, "trace:probe: sample: expected an integer from 1 to 4294967295, got 0" },
+			{ { UPROBE .. "hit_a", limit = 1 << 32 }, "trace:probe: limit: expected an integer from 1 to 4294967295, got 4294967296" },
 			{ {}, "trace:probe: expected a target, such as \"syscall:openat\"" },
 			{ { "tp_btf:x" }, "trace:probe: 'tp_btf:x': the tracer has rawtracepoint:x" },
 			{ { "profile:hz:9", returns = true },

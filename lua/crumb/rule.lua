@@ -39,7 +39,7 @@ function rule.check(given)
 	for _, name in ipairs { "sample", "limit" } do
 		local value <const> = given[name]
 		if value == true or value and value < 1 or value and value > 0xffffffff then
-			error(("%s: expected an integer of 1 or more, got %s"):format(name, tostring(value)), 0)
+			error(("%s: expected an integer from 1 to 4294967295, got %s"):format(name, tostring(value)), 0)
 		end
 	end
 	for _, name in ipairs { "where", "params", "capture", "sum", "avg", "min", "max", "hist", "lhist", "by" } do

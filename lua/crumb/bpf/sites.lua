@@ -205,16 +205,18 @@ local RESOLVERS <const> = {
 ---@return string? message
 ---@return integer? errno
 function sites.resolve(targets, given, opened)
-	local found <const> = { skipped = {} }
+	local found <const>, refused = { skipped = {} }, nil
 	for _, target in ipairs(targets) do
 		local done <const>, message <const>, errno <const> = RESOLVERS[target.kind](found, target, given, opened)
 		if not done then
 			local skips <const> = given.missing == "skip" and SKIPPABLE[errno]
 			if not skips then return nil, message, errno end
-			skip(found, { { symbol = target.symbol or target.name, reason = message, errno = errno } })
+			local refusal <const> = { symbol = target.symbol or target.name, reason = message, errno = errno }
+			refused = refused or refusal
+			skip(found, { refusal })
 		end
 	end
-	local first <const> = found.skipped[1]
+	local first <const> = refused or found.skipped[1]
 	if #found == 0 and first then return nil, first.reason, first.errno end
 	if not given.only then return found end
 	local chosen <const> = { skipped = found.skipped }

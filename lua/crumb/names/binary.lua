@@ -213,12 +213,19 @@ local function exact_sites(target, elf, all, name, version, default)
 	return { make_site(symbol, target.offset) }
 end
 
+-- Go's own star, as in main.(*Server).Serve, is no wish for many.
+local function is_method(name)
+	local rest <const>, stars <const> = name:gsub("%.%(%*([^()]+)%)%.", ".(%1).")
+	return stars > 0 and not glob.is(rest)
+end
+
 -- Every place of every name: a glob that means both `foo@V1` and `foo@@V2` means both.
 local function glob_sites(target, elf)
 	local sites <const>, skipped <const>, err <const> = elf:functions(target.symbol)
 	if not sites then return fail(target, err, "%s", skipped) end
 	if #sites == 0 then
 		local first <const> = skipped[1]
+		if not first and is_method(target.symbol) then return unknown(target, elf, target.symbol) end
 		local why <const> = first and (" that can be probed (%s: %s)"):format(first.symbol, first.reason) or ""
 		return fail(target, first and EOPNOTSUPP or ENOENT, "no function matches '%s'%s%s", target.symbol, why,
 			elf:stripped() and "; the file is stripped" or "")
