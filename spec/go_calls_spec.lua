@@ -207,6 +207,13 @@ describe("a call in Go", function()
 		assert.same({ exit = 0 }, job:wait(20))
 	end)
 
+	it("are one site however many targets mean it", function()
+		has "go_plain"
+		tracer.with(function(trace)
+			assert.equal(1, #probe(trace, { target "wander", target "wande?", count = true }).sites)
+		end)
+	end)
+
 	for _, layout in ipairs { "go_stripped", "go_pie", "go_pie_stripped", "go_linked", "go_linked_pie" } do
 		it("ends in " .. layout, function()
 			has(layout)

@@ -115,6 +115,21 @@ function opening.resolve(given, returns, files, unlimited)
 	return as_attached(found, targets)
 end
 
+-- Numbers that count on, the same for a place that several targets mean. Several USDT probes may lie in one place.
+local function numbers_of(trace, targets)
+	local function following()
+		trace.next_cookie = trace.next_cookie + 1
+		return trace.next_cookie
+	end
+	if not targets[2] then return following end
+	local given <const> = {}
+	return function(site)
+		local place <const> = ("%s%s %s"):format(site.space, site.key or site.offset, site.kind == "usdt" and site.symbol or "")
+		given[place] = given[place] or following()
+		return given[place]
+	end
+end
+
 --- The sites that are asked for, and their cookies.
 --- Errors: nil, message, errno; raises (level 0) for wrong use.
 ---@param trace crumb.Trace
@@ -129,14 +144,9 @@ function opening.sites(trace, given, returns, files)
 	if not resolved then return nil, unknown, number end
 	local found <const>, message <const>, errno <const> = with_calls(resolved, given, returns, files)
 	if not found then return nil, message, errno end
-	local wanted = choice.guard(given.cookie)
-	if wanted == nil then
-		wanted = function()
-			trace.next_cookie = trace.next_cookie + 1
-			return trace.next_cookie
-		end
-	end
-	local chosen <const>, bits <const>, skipped <const> = cookie.assign(wanted, found)
+	local wanted <const> = choice.guard(given.cookie)
+	local chosen <const>, bits <const>, skipped <const> =
+		cookie.assign(wanted == nil and numbers_of(trace, resolved.targets) or wanted, found)
 	if #chosen == 0 then misuse "no site has a cookie, so nothing would be attached" end
 	table.move(found.skipped, 1, #found.skipped, #skipped + 1, skipped)
 	return chosen, bits, skipped
