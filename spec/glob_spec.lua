@@ -101,3 +101,58 @@ describe("glob", function()
 		assert.has_error(function() core.glob "a":match(nil) end)
 	end)
 end)
+
+describe("names.glob", function()
+	local function matches(pattern, yes, no)
+		local test = glob.compile(pattern)
+		for name in yes:gmatch "%S+" do assert.is_true(test(name), pattern .. " should match " .. name) end
+		for name in no:gmatch "%S+" do assert.is_false(test(name), pattern .. " should not match " .. name) end
+	end
+
+	it("takes stars", function()
+		matches("*", "a main.x", "")
+		matches("a*", "a ab abc", "b ba")
+		matches("*a", "a ba aa", "ab")
+		matches("a*a", "aa aba abaa", "a ab ba")
+		matches("*ab*ab*", "abab xabyabz", "ab aab abba")
+		matches("a*b*c", "abc aXbYc abbcc abcc", "acb ab abcd")
+		matches("**", "a", "")
+		matches("ab*ba", "abba abxba", "aba")
+	end)
+
+	it("takes question marks and sets", function()
+		matches("a?c", "abc a.c", "ac abbc")
+		matches("[abc]x", "ax bx cx", "dx abx x")
+		matches("[a-c]x", "ax bx cx", "dx -x")
+		matches("[!a-c]x", "dx -x ^x", "ax")
+		matches("[^a-c]x", "dx", "ax")
+		matches("f[0-9]*[!_]", "f1a f0_b", "f1_ fa f0")
+		matches("[]]x", "]x", "[x")
+		matches("[!]]x", "ax", "]x")
+		matches("[a-]x", "ax -x", "bx")
+		matches("[%]x", "%x", "ax")
+		matches("[a-%]x", "", "ax %x bx")
+		matches("[z-a]x", "", "ax zx mx")
+		matches("[.]x", ".x", "ax")
+		matches("[[]x", "[x", "]x")
+		matches("[!!]x", "ax", "!x")
+	end)
+
+	it("takes everything else as it is", function()
+		matches("main.(T).f*", "main.(T).f main.(T).fg", "mainx(T).f")
+		matches("a%d*", "a%d a%dx", "a1")
+		matches("a[", "a[", "a")
+		matches("a[b", "a[b", "ab")
+		matches("x^$*", "x^$ x^$y", "x")
+	end)
+
+	it("says which names are globs", function()
+		for _, name in ipairs { "a*", "*", "a?", "[ab]" } do assert.is_true(glob.is(name)) end
+		for _, name in ipairs { "a", "a::b(int)", "operator+", "a]", "" } do assert.is_false(glob.is(name)) end
+	end)
+
+	it("takes no longer for many stars", function()
+		local test, name = glob.compile(("*a"):rep(40) .. "b"), ("a"):rep(4000)
+		for _ = 1, lab.times(20) do assert.is_false(test(name)) end
+	end)
+end)

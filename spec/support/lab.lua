@@ -11,6 +11,12 @@ function lab.read(path)
 	return file:read "a"
 end
 
+--- Whether a file can be read.
+function lab.exists(path)
+	local file <close> = io.open(path, "rb")
+	return file ~= nil
+end
+
 function lab.pid()
 	return math.tointeger(lab.read "/proc/self/stat":match "^%d+")
 end
