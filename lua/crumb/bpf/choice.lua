@@ -118,9 +118,6 @@ function choice.keep(files)
 	return kept
 end
 
---- Closes them.
-function choice.close(files) CLOSING.__close(files) end
-
 -- The first of `either` that this machine has.
 local function first_of(targets, given, files)
 	local reasons <const> = {}
