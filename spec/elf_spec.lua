@@ -1,5 +1,6 @@
 -- crumb.Elf: what is read from ELF files, and that hostile ones give errors and nothing worse.
 local core = require "crumb.core"
+local Elf = require "support.elf"
 local lab = require "support.lab"
 
 local FIXTURES = "build/fixtures/"
@@ -11,6 +12,7 @@ local SH_NAME, SH_TYPE, SH_OFFSET, SH_SIZE, SH_LINK, SH_ENTSIZE = 0, 4, 24, 32, 
 local SYMTAB, DYNAMIC, NOTE, DYNSYM = 2, 6, 7, 11
 local VERDEF, VERNEED, VERSYM = 0x6ffffffd, 0x6ffffffe, 0x6fffffff
 
+local patch = Elf.patch
 local temporary
 
 local function slurp(path)
@@ -32,10 +34,6 @@ local function fixture(name)
 	local path = FIXTURES .. name
 	if not slurp(path) then pending("there is no " .. path .. " (built by make)") end
 	return path
-end
-
-local function patch(bytes, at, what)
-	return bytes:sub(1, at) .. what .. bytes:sub(at + #what + 1)
 end
 
 local function u64(n)

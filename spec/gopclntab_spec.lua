@@ -1,5 +1,6 @@
 -- Go's own table of functions: what it says is what the symbols say, and hostile ones give errors and nothing worse.
 local core = require "crumb.core"
+local Elf = require "support.elf"
 
 local FIXTURES = "build/fixtures/"
 
@@ -7,6 +8,7 @@ local LAYOUTS = { "go_plain", "go_stripped", "go_pie", "go_pie_stripped", "go_li
 local PAD = 31 -- what fills the gap to the next function, at most
 local ENOENT, ENOEXEC, EINVAL = 2, 8, 22
 
+local patch, section = Elf.patch, Elf.section
 local temporary
 
 local function slurp(path)
@@ -28,26 +30,6 @@ local function opened(bytes)
 	file:write(bytes)
 	file:close()
 	return core.elf(temporary)
-end
-
-local function patch(bytes, at, what)
-	return bytes:sub(1, at) .. what .. bytes:sub(at + #what + 1)
-end
-
--- Where the section of that name lies: its offset, address and size, and where its name stands.
-local function section(bytes, name)
-	local headers = ("<I8"):unpack(bytes, 41)
-	local count, names = ("<I2I2"):unpack(bytes, 61)
-	local strings = ("<I8"):unpack(bytes, headers + 64 * names + 24 + 1)
-	for i = 1, count - 1 do
-		local at = headers + 64 * i
-		local name_at = strings + ("<I4"):unpack(bytes, at + 1)
-		if ("z"):unpack(bytes, name_at + 1) == name then
-			local address, offset, size = ("<I8I8I8"):unpack(bytes, at + 16 + 1)
-			return offset, address, size, name_at
-		end
-	end
-	error("no section " .. name)
 end
 
 -- The functions that Go's own tool finds in the symbols, by address, as Go's table names them.

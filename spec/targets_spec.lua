@@ -3,6 +3,7 @@
 local bpf = require "crumb.bpf"
 local cookies = require "support.cookies"
 local core = require "crumb.core"
+local Elf = require "support.elf"
 local crumb = require "crumb"
 local lab = require "support.lab"
 local Victim = require "support.victim"
@@ -133,8 +134,6 @@ local function spill(name, bytes)
 	return path
 end
 
-local function patched(bytes, at, with) return bytes:sub(1, at) .. with .. bytes:sub(at + #with + 1) end
-
 -- A program at that path, which may be run from there.
 local function install(from, path)
 	assert(os.execute(("cp %s %s && chmod 755 %s"):format(from, path, path)))
@@ -181,12 +180,12 @@ describe("a file", function()
 			header = { bytes:sub(1, 40), "it is truncated: 40 bytes hold no ELF header" },
 			cut = { bytes:sub(1, 10000), "it is truncated: its section headers end past its 10000 bytes" },
 			foreign = {
-				patched(bytes, 18, ("<I2"):pack(other[1])),
+				Elf.patch(bytes, 18, ("<I2"):pack(other[1])),
 				("it is for another machine (%s, number %d); this is "):format(other[2], other[1]),
 			},
-			narrow = { patched(bytes, 4, "\1"), "it is a 32-bit binary; crumb takes 64-bit ones" },
+			narrow = { Elf.patch(bytes, 4, "\1"), "it is a 32-bit binary; crumb takes 64-bit ones" },
 			object = { lab.read(FIXTURES .. "elf_object.o"), "it is an object file, not a program or a library" },
-			core = { patched(bytes, 16, "\4\0"), "it is a core dump, not a program or a library" },
+			core = { Elf.patch(bytes, 16, "\4\0"), "it is a core dump, not a program or a library" },
 		} do
 			local path <const> = spill(name, row[1])
 			refused(("uprobe:%s:f"):format(path), (": open %s: %s"):format(path, row[2]), ENOEXEC)

@@ -1,6 +1,7 @@
 -- USDT notes: where a probe's places and semaphores lie, and what its arguments are.
 local arguments = require "crumb.arguments"
 local core = require "crumb.core"
+local Elf = require "support.elf"
 local lab = require "support.lab"
 local sites = require "crumb.bpf.sites"
 local target = require "crumb.target"
@@ -9,22 +10,9 @@ local usdt = require "crumb.arguments.usdt"
 local VICTIM <const> = "build/fixtures/victim"
 local _, _, MACHINE = core.versions()
 
-local function section(bytes, name)
-	local at, count, index = ("<I8"):unpack(bytes, 41), ("<I2"):unpack(bytes, 61), ("<I2"):unpack(bytes, 63)
-	local function header(number) return at + 64 * number end
-	local strings = ("<I8"):unpack(bytes, header(index) + 25)
-	for number = 1, count - 1 do
-		local text = ("z"):unpack(bytes, strings + ("<I4"):unpack(bytes, header(number) + 1) + 1)
-		if text == name then
-			return header(number), ("<I8"):unpack(bytes, header(number) + 25), ("<I8"):unpack(bytes, header(number) + 33)
-		end
-	end
-	error("no section " .. name)
-end
-
 -- Where the three addresses of each note lie, and the probe's name.
 local function notes(bytes)
-	local _, at, size = section(bytes, ".note.stapsdt")
+	local at, _, size = Elf.section(bytes, ".note.stapsdt")
 	local list, place = {}, at
 	while place < at + size do
 		local name, length = ("<I4I4"):unpack(bytes, place + 1)
@@ -45,7 +33,7 @@ end
 local function patched(changes)
 	local bytes = lab.read(VICTIM)
 	for _, change in ipairs(changes(bytes)) do
-		bytes = bytes:sub(1, change[1]) .. change[2] .. bytes:sub(change[1] + #change[2] + 1)
+		bytes = Elf.patch(bytes, change[1], change[2])
 	end
 	local path = os.tmpname()
 	local file = assert(io.open(path, "wb"))
@@ -63,7 +51,7 @@ describe("the places of a USDT probe", function()
 		assert.are.equal(3, #places)
 		assert.are.equal(0, wrong)
 		local first = places[1].semaphore
-		local _, data, size = section(lab.read(VICTIM), ".probes")
+		local data, _, size = Elf.section(lab.read(VICTIM), ".probes")
 		assert.is_true(first >= data and first < data + size)
 		for _, place in ipairs(places) do
 			assert.are.equal(first, place.semaphore)
@@ -111,7 +99,7 @@ describe("the places of a USDT probe", function()
 
 	it("never read past a file that lies", function()
 		local bytes = lab.read(VICTIM)
-		local _, at, size = section(bytes, ".note.stapsdt")
+		local at, _, size = Elf.section(bytes, ".note.stapsdt")
 		for place = at, at + size - 4, lab.slow and 64 or 4 do
 			for _, word in ipairs { 0, 0xffffffff, 0x7fffffff } do
 				local elf <close> = patched(function() return { { place, ("<I4"):pack(word) } } end)
