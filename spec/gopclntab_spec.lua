@@ -8,16 +8,8 @@ local LAYOUTS = { "go_plain", "go_stripped", "go_pie", "go_pie_stripped", "go_li
 local PAD = 31 -- what fills the gap to the next function, at most
 local ENOENT, ENOEXEC, EINVAL = 2, 8, 22
 
-local patch, section = Elf.patch, Elf.section
+local patch, section, slurp = Elf.patch, Elf.section, Elf.slurp
 local temporary
-
-local function slurp(path)
-	local file = io.open(path, "rb")
-	if not file then return nil end
-	local bytes = file:read "a"
-	file:close()
-	return bytes
-end
 
 local function fixture(name)
 	local bytes = slurp(FIXTURES .. name)
@@ -26,10 +18,7 @@ local function fixture(name)
 end
 
 local function opened(bytes)
-	local file = assert(io.open(temporary, "wb"))
-	file:write(bytes)
-	file:close()
-	return core.elf(temporary)
+	return core.elf(Elf.spill(temporary, bytes))
 end
 
 -- The functions that Go's own tool finds in the symbols, by address, as Go's table names them.

@@ -8,13 +8,13 @@ local lab = require "support.lab"
 local target = require "crumb.target"
 local usdt = require "crumb.names.usdt"
 
+local scratch
+
 local function fixture(name)
 	local path = lab.fixtures .. name
 	if not lab.exists(path) then pending("there is no " .. path .. " (built by make)") end
 	return path
 end
-
-local scratch
 
 local function spill(name, bytes) return scratch:write(name, bytes) end
 

@@ -1,6 +1,19 @@
 -- ELF files as bytes, to look into and to break.
 local elf = {}
 
+--- A file's bytes, or nil.
+function elf.slurp(path)
+	local file <close> = io.open(path, "rb")
+	return file and file:read "a"
+end
+
+--- Makes a file of bytes; its path.
+function elf.spill(path, bytes)
+	local file <close> = assert(io.open(path, "wb"))
+	file:write(bytes)
+	return path
+end
+
 --- The bytes with others in their place from an offset on.
 function elf.patch(bytes, at, what)
 	return bytes:sub(1, at) .. what .. bytes:sub(at + #what + 1)
