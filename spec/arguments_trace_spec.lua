@@ -67,6 +67,16 @@ describe("traced arguments", function()
 		assert.equal("capture[1]: no names of arguments are known here: a sample has no arguments: ip, sp and reg.NAME work", message)
 	end)
 
+	it_traces("may be cast to the structs of their file", function(trace)
+		assert.same({ { text = fixture "gcc" } }, values(trace, fixture "gcc", "pointers",
+			{ text = "str(((struct outer *)arg0)->text)" }))
+		local nothing <const>, message <const> = trace:probe {
+			("uprobe:%s:pointers"):format(fixture "gcc"), capture = { x = "((struct outre *)arg0).x" },
+		}
+		assert.is_nil(nothing)
+		assert.matches("^capture.x: no type 'struct outre'.*\n +%^+$", message)
+	end)
+
 	it_traces("of C++ are what was passed", function(trace)
 		local path = fixture "cxx"
 		if not core.read(path) then return end
@@ -120,6 +130,22 @@ describe("traced arguments of the kernel", function()
 		lab.rename()
 		local events = tracer.all(probe:events { idle = 0 })
 		assert.same({ "/crumb/nowhere", -2 }, { events[1].from, events[1].retval })
+	end)
+
+	it_traces("may be cast to the kernel's structs", function(trace)
+		if not core.btf() then pending "this kernel has no BTF" end
+		local probe = assert(trace:probe {
+			"syscall:rename", pid = lab.pid(), where = "((struct task_struct *)(task + 0))->tgid == pid",
+			capture = { comm2 = "((struct task_struct *)(task + 0))->comm", state = "(u64[(struct task_struct *)task]) * 0" },
+		})
+		lab.rename()
+		local event <const> = tracer.all(probe:events { idle = 0 })[1]
+		assert.same({ event.comm, 0 }, { event.comm2, event.state })
+		local nothing <const>, message <const> = trace:probe {
+			"syscall:rename", where = "((struct task_strict *)task).pid == 1",
+		}
+		assert.is_nil(nothing)
+		assert.matches("^where: no type 'struct task_strict' %(nearest: task_struct", message)
 	end)
 
 	it_traces("are a raw tracepoint's, by name", function(trace)

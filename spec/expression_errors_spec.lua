@@ -112,11 +112,13 @@ describe("habits of other languages", function()
 			{ "/pid == 1/ { print(1) }", "/pid == 1/", "a condition stands without slashes" },
 			{ "printf('%d', pid)", "printf",
 				"no function 'printf': nothing is printed in the kernel: capture values, and print them in the handler" },
-			{ "((struct file *)arg0)->f == 1", "(struct file *)",
-				"there are no casts: args.NAME has its type where it is known, and u64[arg0 + 8] reads memory" },
-			{ "(int)arg0 == 1", "(int)", "there are no casts: write s32(x) or u32(x)" },
-			{ "(int32)arg0 == 1", "(int32)", "there are no casts: write s32(x) or u32(x)" },
-			{ "(uint64_t)arg0 == 1", "(uint64_t)", "there are no casts: write s32(x) or u32(x)" },
+			{ "((struct file)arg0).f == 1", "(struct file)", "a cast is to a pointer: write (struct NAME *)x" },
+			{ "(struct file *) == 1", "==", "an expression should stand where '==' is" },
+			{ "(struct *)arg0 == 1", ")", "an expression should stand where ')' is" },
+			{ "(char *)arg0 == 'x'", "(char *)", "the text at an address is str(x)" },
+			{ "(int)arg0 == 1", "(int)", "numbers are converted by functions: write s32(x) or u32(x)" },
+			{ "(int32)arg0 == 1", "(int32)", "numbers are converted by functions: write s32(x) or u32(x)" },
+			{ "(uint64_t)arg0 == 1", "(uint64_t)", "numbers are converted by functions: write s32(x) or u32(x)" },
 			{ "$1 == 2", "$1", "parameters have names: write $name, and params = { name = value }" },
 			{ "$ == 2", "$", "a parameter has a name: write $name" },
 			{ "if (pid == 1)", "if", "no function 'if': there are no statements: what decides stands in `where`" },
@@ -228,7 +230,18 @@ describe("values", function()
 			{ "arg0[1] == 1", "arg0", "'arg0' is no array and no pointer that is known: memory is read as u64[arg0]" },
 			{ "arg0.x == 1", "arg0", "'arg0' is no struct, so it has no fields" },
 			{ "task.pid == 1", "task", "nothing is known of the kernel's types" },
+			{ "((struct file *)arg0).x == 1", "struct file", "nothing is known of the program's structs" },
 		}, scope.uprobe)
+		answers({
+			{ "((struct file *)arg0).x == 1", "struct file", "nothing is known of the program's structs: it has no debug information" },
+		}, function() return scope.uprobe { file = { missing = "it has no debug information" } } end)
+		answers({
+			{ "((struct file *)arg0).x == 1", "struct file",
+				"the structs of a program are known at its functions, and not at its probes: write u64[x + 8]" },
+		}, function() return scope.uprobe { hook = "usdt" } end)
+		answers({
+			{ "((struct file *)args.delta).x == 1", "struct file", "nothing is known of the kernel's structs" },
+		}, scope.tracepoint)
 	end)
 
 	it("are told by their types", function()
@@ -260,6 +273,13 @@ describe("values", function()
 			{ "args.file == 'x'", "args.file", "'args.file' is a number, and no text: write str(args.file)" },
 			{ "fd == 1", "fd", "no name 'fd': write args.fd" },
 			{ "task.nope == 1", "nope", "no member 'nope' in struct task_struct" },
+			{ "((struct tusk *)arg0).pid == 1", "struct tusk", "no such type" },
+			{ "(const union tusk**)arg0 == 1", "union tusk", "no such type" },
+			{ "((struct task_struct *)arg0).nope == 1", "nope", "no member 'nope' in struct task_struct" },
+			{ "((struct task_struct **)arg0).pid == 1", "((struct task_struct **)arg0)",
+				"'((struct task_struct **)arg0)' points to a pointer, which has no fields: write ((struct task_struct **)arg0)[0]" },
+			{ "((struct task_struct *)comm).pid == 1", "comm", "'comm' is no address" },
+			{ "(struct task_struct *)arg0.pid == 1", "arg0", "'arg0' is no struct, so it has no fields" },
 		}, scope.kprobe)
 	end)
 end)

@@ -171,6 +171,30 @@ describe("paths", function()
 		assert.same({ { name = "x", kind = "integer", storage = "integer" }, { name = "y", kind = "string", storage = "string" } },
 			plan.cells)
 	end)
+
+	it("go through the type that an address is cast to", function()
+		local memory = { [0x5000] = ("<i4c16I4I8"):pack(5, "child", 0, 0x6000), [0x6000] = ("<i4c16I4I8"):pack(1, "init", 0, 0),
+			[0x7000] = ("<I8I8"):pack(0x5000, 0x6000) }
+		local hit = { registers = { ARG0 = 0x5000, ARG1 = 0x7000 }, memory = memory }
+		for text, value in pairs {
+			["((struct task_struct *)arg0).parent.pid"] = 1, ["((struct task_struct*)arg0)->comm"] = "child",
+			["( ( const  struct task_struct * ) (arg0) )->pid + 1"] = 6, ["((struct task_struct *)arg0)[0].pid"] = 5,
+			["((struct task_struct **)arg1)[1].comm"] = "init", ["(struct task_struct *)arg0"] = 0x5000,
+			["((struct task_struct *)((struct task_struct *)arg0)->parent)->comm"] = "init",
+			["((struct task_struct *)-(-arg0)).pid"] = 5,
+		} do
+			assert.equal(value, run(compile({ capture = { x = text } }, scope.kprobe()), hit).x, text)
+		end
+		local plan = compile({ where = "((struct task_struct *)arg0).comm like 'ch*'" }, scope.kprobe())
+		assert.is_true(machine.new(hit):run(plan, plan.start))
+		assert.equal("pointer", compile({ capture = { x = "(struct task_struct *)arg0" } }, scope.kprobe()).cells[1].kind)
+	end)
+
+	it("go through a program's types where one is cast to at its functions", function()
+		local plan = compile({ capture = { x = "((struct task_struct *)arg0).pid" } },
+			scope.uprobe { file = { dwarf = scope.source }, kernel = function() error "the kernel's types are not asked for" end })
+		assert.equal(5, run(plan, { registers = { ARG0 = 0x5000 }, memory = { [0x5000] = ("<i4"):pack(5) } }).x)
+	end)
 end)
 
 describe("capture", function()

@@ -109,7 +109,8 @@ end
 ---@return string
 function arguments.class(scope)
 	if not scope.asked then ask(scope) end
-	return ("%s %p %p %p"):format(scope.hook, scope.args, scope.registers, scope.retval_type)
+	local structs <const> = scope.file and scope.file.dwarf
+	return ("%s %p %p %p %p"):format(scope.hook, scope.args, scope.registers, scope.retval_type, structs)
 end
 
 return arguments

@@ -6,6 +6,7 @@
 
 local core <const> = require "crumb.core"
 local call <const> = require "crumb.expression.call"
+local cast <const> = require "crumb.expression.cast"
 local grammar <const> = require "crumb.expression.grammar"
 local name <const> = require "crumb.expression.name"
 local node <const> = require "crumb.expression.node"
@@ -212,7 +213,7 @@ end
 
 local VALUE <const> = {
 	number = number, string = text, param = param, name = name.value, field = field, index = index, call = call.value,
-	group = group, binary = binary, unary = unary, list = list,
+	group = group, binary = binary, unary = unary, list = list, cast = cast.value,
 }
 
 --- The value of an expression.

@@ -3,7 +3,7 @@
 -- A node is { tag =, pos =, stop = (its first and last byte), … }:
 --	number { value } string { value } name { name } param { name } list { items }
 --	field { object, name } index { object, index } call { name, arguments } group { inner }
---	unary { op, operand } binary { op, left, right }
+--	unary { op, operand } binary { op, left, right } cast { type, stars, operand, word = where the type stands }
 
 local lpeg <const> = require "lpeg"
 local habits <const> = require "crumb.expression.habits"
@@ -103,6 +103,13 @@ local function unary(pos, text, operand)
 	return { tag = "unary", op = SAME[text] or text, operand = operand, pos = pos, stop = operand.stop }
 end
 
+local function cast(pos, type_pos, type, type_stop, stars, operand)
+	return {
+		tag = "cast", type = type:gsub("%s+", " "), stars = #stars:gsub("%s", ""), operand = operand, pos = pos,
+		stop = operand.stop, word = { pos = type_pos, stop = type_stop - 1 },
+	}
+end
+
 local binary_sign <const> = P "==" + "~=" + "!=" + "<<" + ">>" + "<=" + ">=" + "<" + ">" + "&&" + "||" + "&" + "|"
 	+ "~" + "+" + (P "-" - "->") + "*" + (P "/" - "//") + "%"
 local space <const> = S " \t\r\n" ^ 1
@@ -114,7 +121,9 @@ local expression <const> = P {
 	skip * V "expression" * -1,
 	expression = Ct(V "unary" * ((Cp() * C(binary_sign + binary_word) * Cp() * skip / operator) * V "unary") ^ 0)
 		/ function(list) return (climb(list, 1, 1)) end,
-	unary = Cp() * C(word "not" + (P "!" - "!=") + "-" + "~") * skip * V "unary" / unary + V "postfix",
+	unary = Cp() * C(word "not" + (P "!" - "!=") + "-" + "~") * skip * V "unary" / unary + V "cast" + V "postfix",
+	cast = Cp() * sign "(" * (word "const" * skip) ^ -1 * Cp() * C((word "struct" + word "union") * space * letter * alnum ^ 0)
+		* Cp() * skip * C(sign "*" ^ 1) * sign ")" * V "unary" / cast,
 	postfix = V "primary" * (
 		(P "->" + (P "." - "..")) * skip * token(identifier) / postfix("field", "name")
 		+ sign "[" * V "expression" * token "]" / postfix("index", "index")
@@ -150,6 +159,7 @@ local KEYWORDS <const> = { ["and"] = true, ["or"] = true, ["not"] = true, ["in"]
 -- Whether a value could end before this place, so that an operator was to come.
 local function after_value(text, at)
 	local before <const> = text:sub(1, at - 1):gsub("%s+$", "")
+	if before:find "%*%s*%)$" then return false end -- a cast
 	return before:find "[%w_%)%]}\"']$" ~= nil and not KEYWORDS[before:match "[%a_]+$"]
 end
 
