@@ -4,6 +4,6 @@
 ---@return table module stands for it
 return function(name)
 	return setmetatable({}, {
-		__index = function(_, key) return require(name)[key] end,
+		lazy = name, __index = function(_, key) return require(name)[key] end,
 	})
 end

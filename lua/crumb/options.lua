@@ -78,7 +78,14 @@ function options.finish(what, call, ...)
 	return table.unpack(results, 1, results.n)
 end
 
---- Makes methods say how they are called when what they are called on is no object of theirs.
+local public <const> = setmetatable({}, { __mode = "k" })
+
+--- Whether a method is for people: one of those that `options.methods` was told of.
+---@param method function
+---@return boolean
+function options.is_public(method) return public[method] == true end
+
+--- Makes methods, which are those for people, say how they are called when what they are called on is no object of theirs.
 ---@param class table
 ---@param what string what people call an object, such as "probe"
 ---@param names string[]
@@ -92,7 +99,7 @@ function options.methods(class, what, names)
 			end
 			return method(self, ...)
 		end
-		class[name] = checked
+		class[name], public[checked] = checked, true
 	end
 end
 

@@ -8,6 +8,7 @@ local lazy <const> = require "crumb.lazy"
 local options <const> = require "crumb.options"
 local pairs_of <const> = require "crumb.engine.pairs"
 local rule <const> = require "crumb.rule"
+local words <const> = require "crumb.trace.words"
 
 local aggregate <const> = lazy "crumb.aggregate"
 local show <const> = lazy "crumb.show"
@@ -27,9 +28,6 @@ local BATCH <const> = 256
 ---@field attachment crumb.Attachment
 ---@field once boolean whether each site reports once
 local Probe = { __name = "crumb.Probe" }
-
-local SETTABLE <const> = { handler = "function|table|boolean" }
-for name, types in pairs(rule.OPTIONS) do SETTABLE[name] = types end
 
 -- An option that is set to nil is taken back.
 local function or_false(value)
@@ -68,15 +66,15 @@ function Probe.__index(self, name)
 end
 
 function Probe.__newindex(self, name, value)
-	if not SETTABLE[name] then
+	if not words.SETTABLE[name] then
 		local names <const> = {}
-		for known in pairs(SETTABLE) do names[#names + 1] = known end
+		for known in pairs(words.SETTABLE) do names[#names + 1] = known end
 		table.sort(names)
 		local _ <const>, near <const> = core.nearest(tostring(name), names)
 		error(("probe.%s: no such option of a rule%s"):format(name,
 			near ~= "" and near or (" (there are %s)"):format(table.concat(names, ", "))), 2)
 	end
-	local changes <const> = options.check("probe." .. name, { [name] = or_false(value) }, SETTABLE)
+	local changes <const> = options.check("probe." .. name, { [name] = or_false(value) }, words.SETTABLE)
 	local done <const>, message <const> = options.call("probe." .. name, self.change, self, changes)
 	if not done then error(("probe.%s: %s"):format(name, message), 2) end
 end
@@ -115,7 +113,7 @@ end
 ---@param changes table
 ---@return true?, string?, integer?
 function Probe:set(changes)
-	return options.finish("probe:set", self.change, self, options.check("probe:set", changes, SETTABLE))
+	return options.finish("probe:set", self.change, self, options.check("probe:set", changes, words.SETTABLE))
 end
 
 --- What holds for one cookie only: `where`, `params`, `sample`, `limit`, `enabled`; `set` and `clear`.

@@ -8,6 +8,7 @@ local opening <const> = require "crumb.trace.opening"
 local options <const> = require "crumb.options"
 local pairs_of <const> = require "crumb.engine.pairs"
 local Probe <const> = require "crumb.probe"
+local words <const> = require "crumb.trace.words"
 
 local span = {}
 
@@ -43,6 +44,8 @@ function Span:pending()
 	return list
 end
 
+options.methods(Span, "span", { "pending" })
+
 local function merged(...)
 	local all <const> = {}
 	for _, one in ipairs { ... } do
@@ -50,10 +53,6 @@ local function merged(...)
 	end
 	return all
 end
-
-local KEY <const> = { key = "string|table", where = "string" }
-local FROM <const> = merged(choice.OPTIONS, KEY, { capture = "table" })
-local TO <const> = merged(choice.OPTIONS, KEY)
 
 local function check_end(given, name, known)
 	local one <const> = given[name]
@@ -111,7 +110,7 @@ end
 ---@param given table
 ---@return crumb.Span?, string?, integer?
 function span.open(trace, given)
-	local from <const>, to <const> = check_end(given, "from", FROM), check_end(given, "to", TO)
+	local from <const>, to <const> = check_end(given, "from", words.FROM), check_end(given, "to", words.TO)
 	if given.where and to.where then error("where: in to, or beside it, not both", 0) end
 	if count_of(from.key) ~= count_of(to.key) then error("key: from and to have keys of one form", 0) end
 	local files <close> = choice.files()

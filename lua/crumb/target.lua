@@ -24,7 +24,8 @@ local target = {}
 ---@field returns boolean? of syscall, from SEC("kretsyscall/NAME")
 ---@field exact boolean? the symbol is a name and no glob, whatever is in it
 
-local FORMS <const> = {
+--- How the words of each kind are written.
+target.FORMS = {
 	kprobe = "kprobe:FUNCTION[+OFFSET]",
 	kretprobe = "kretprobe:FUNCTION",
 	uprobe = "uprobe:PATH:SYMBOL[+OFFSET]",
@@ -41,13 +42,14 @@ local FORMS <const> = {
 	hardware = "hardware:EVENT:PERIOD",
 }
 
-local SHORT <const> = {
+--- What the short kinds stand for.
+target.SHORT = {
 	k = "kprobe", kr = "kretprobe", u = "uprobe", ur = "uretprobe",
 	t = "tracepoint", rt = "rawtracepoint", p = "profile",
 }
 
 -- Numbers and names of include/uapi/linux/perf_event.h, with the short names that perf takes.
-local EVENTS <const> = {
+target.EVENTS = {
 	software = {
 		["cpu-clock"] = 0, ["task-clock"] = 1, ["page-faults"] = 2, ["context-switches"] = 3,
 		["cpu-migrations"] = 4, ["minor-faults"] = 5, ["major-faults"] = 6, ["alignment-faults"] = 7,
@@ -75,6 +77,7 @@ local function sorted_keys(t)
 	return keys
 end
 
+local FORMS <const>, SHORT <const>, EVENTS <const> = target.FORMS, target.SHORT, target.EVENTS
 local KINDS <const> = sorted_keys(FORMS)
 
 local function nearest(name, list)

@@ -13,6 +13,7 @@ local opening <const> = require "crumb.trace.opening"
 local options <const> = require "crumb.options"
 local Probe <const> = require "crumb.probe"
 local rule <const> = require "crumb.rule"
+local words <const> = require "crumb.trace.words"
 
 local show <const> = lazy "crumb.show"
 local span <const> = lazy "crumb.span"
@@ -32,11 +33,6 @@ local SWEEP <const> = 10 -- seconds between two looks for calls of threads that 
 local Trace = { __name = "crumb.Trace" }
 Trace.__index = Trace
 
-local SHARED <const> = {
-	pid = "integer", tid = "integer", follow = "boolean", ring_size = "integer", max_delay = "number", rows = "integer",
-	max = "integer",
-}
-
 local function merged(...)
 	local all <const> = {}
 	for _, one in ipairs { ... } do
@@ -44,11 +40,6 @@ local function merged(...)
 	end
 	return all
 end
-
-local TRACE_OPTIONS <const> = merged(SHARED, { sites = "integer" })
-local PROBE_OPTIONS <const> = merged(SHARED, choice.OPTIONS, rule.OPTIONS, {
-	handler = "function|table", returns = "boolean", once = "boolean", max = "integer|string|table|boolean",
-})
 
 local function check_shared(given)
 	for _, name in ipairs { "pid", "tid", "ring_size", "rows", "sites" } do
@@ -64,7 +55,7 @@ end
 -- What the trace says of all its probes, where the probe says nothing.
 local function with_defaults(self, given)
 	local all <const> = {}
-	for name in pairs(SHARED) do all[name] = self.options[name] end
+	for name in pairs(words.SHARED) do all[name] = self.options[name] end
 	all.max = nil -- of a rule that is an aggregate, unless it is a number
 	all.most = type(given.max) == "number" and given.max or self.options.max or false
 	return merged(all, given)
@@ -245,7 +236,7 @@ end
 ---@return crumb.Probe?, string?, integer?
 function Trace:probe(given)
 	check_open(self, "trace:probe")
-	options.check("trace:probe", given, PROBE_OPTIONS)
+	options.check("trace:probe", given, words.PROBE)
 	return options.finish("trace:probe", open_probe, self, with_defaults(self, given or {}))
 end
 
@@ -255,9 +246,7 @@ end
 ---@return crumb.Span?, string?, integer?
 function Trace:span(given)
 	check_open(self, "trace:span")
-	options.check("trace:span", given, merged(SHARED, rule.OPTIONS, {
-		from = "table", to = "table", handler = "function|table", cookie = "integer",
-	}))
+	options.check("trace:span", given, words.SPAN)
 	return options.finish("trace:span", span.open, self, with_defaults(self, given or {}))
 end
 
@@ -403,7 +392,7 @@ local trace = {}
 ---@param given table?
 ---@return crumb.Trace?, string?, integer?
 function trace.open(given)
-	given = merged(options.check("crumb.trace", given, TRACE_OPTIONS))
+	given = merged(options.check("crumb.trace", given, words.TRACE))
 	if given.max and given.max < 1 then error(("crumb.trace: max: expected 1 or more, got %d"):format(given.max), 2) end
 	options.call("crumb.trace", check_shared, given)
 	local opened <const>, message <const>, errno <const> =
