@@ -83,50 +83,6 @@ describe("the tool", function()
 			run(VICTIM .. " foobar=23", "funccount", "--by", "comm", target:format "foobar"))
 	end)
 
-	it("funccount counts each malloc of ls, as a counter within it does", function()
-		if not (core.execute { "cc", "--version" } and core.execute { "ls", "--version" }) then pending "no compiler here" return end
-		local folder <const> = os.tmpname()
-		os.remove(folder)
-		local text <const>, status <const>, errors <const> = cli.shell(([=[
-			mkdir %s; cat >%s/count.c <<'END'
-			#include <fcntl.h>
-			#include <stdio.h>
-			#include <stdlib.h>
-			#include <string.h>
-			#include <unistd.h>
-			extern void *__libc_malloc(size_t);
-			extern char *program_invocation_short_name;
-			static unsigned long count;
-			void *malloc(size_t size) { __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED); return __libc_malloc(size); }
-			/* The C library goes to its malloc for a block that was none. */
-			extern void *__libc_realloc(void *, size_t);
-			void *realloc(void *block, size_t size)
-			{
-				if (!block)
-					__atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
-				return __libc_realloc(block, size);
-			}
-			__attribute__((destructor)) static void tell(void)
-			{
-				char line[32];
-				int length = snprintf(line, sizeof(line), "%%lu\n", count);
-				if (strcmp(program_invocation_short_name, "ls"))
-					return;
-				if (write(open(getenv("COUNT"), O_WRONLY | O_CREAT, 0600), line, length) < 0)
-					abort();
-			}
-END
-			cc -shared -fPIC -o %s/count.so %s/count.c
-			COUNT=%s/count LD_PRELOAD=%s/count.so build/crumb -c "ls -l /" --csv funccount uprobe:libc:malloc | tail -n 1
-			cat %s/count; rm -r %s
-		]=]):gsub("%%s", folder):gsub("%%%%", "%%"))
-		assert.same({ 0, "" }, { status, errors })
-		local counted <const>, own <const> = text:match "^malloc,(%d+)\n(%d+)\n$"
-		assert.is_truthy(counted, text)
-		assert.equal(own, counted)
-		assert.is_true(tonumber(own) > 50)
-	end)
-
 	it("funclatency draws how long calls take", function()
 		local lines <const> = run(VICTIM .. " foobar=23", "funclatency", ("uprobe:%s:foobar"):format(VICTIM))
 		assert.equal("latency (ns)", lines[1])
