@@ -6,6 +6,7 @@ local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
 
 local options <const> = lazy "crumb.command.options"
+local output <const> = lazy "crumb.command.output"
 local session <const> = lazy "crumb.command.session"
 
 local FAILED <const>, MISUSED <const>, INTERRUPTED <const>, UNREAD <const> = 1, 2, 130, 141
@@ -33,7 +34,7 @@ local function failed(message, traceback)
 		return MISUSED
 	end
 	if type(message) == "string" and message:find "interrupted!$" then return INTERRUPTED end
-	if session.is_broken_pipe(message) then return UNREAD end
+	if output.is_broken_pipe(message) then return UNREAD end
 	-- A tool's line says nothing to who runs it.
 	if type(message) == "string" then message = message:gsub("^[^\n:]*crumb/[%w_/]+%.lua:%d+: ", "") end
 	complain(type(message) == "string" and message or require("crumb.show").text(message))

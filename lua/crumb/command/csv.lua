@@ -6,11 +6,14 @@ local draw <const> = require "crumb.show.draw"
 local lazy <const> = require "crumb.lazy"
 local text <const> = require "crumb.show.text"
 
+local json <const> = lazy "crumb.command.json"
 local stack <const> = lazy "crumb.stack"
 
 local csv = {}
 
---- One value; what could not be read, or is not there, is empty, and a stack is folded.
+local function is_stack(value) return type(value[1]) == "table" and value[1].address ~= nil end
+
+--- One value; what could not be read, or is not there, is empty, a stack is folded, another table is as in JSON.
 ---@param value any
 ---@param kind string? as a column has it
 ---@return string
@@ -18,7 +21,7 @@ function csv.value(value, kind)
 	if value == nil or value == false and kind ~= "bool" then return "" end
 	local shown
 	if type(value) == "table" then
-		shown = text.escape(stack.folded(value))
+		shown = is_stack(value) and text.escape(stack.folded(value)) or json.value(value)
 	elseif math.type(value) == "float" then
 		shown = ("%.17g"):format(value)
 	else

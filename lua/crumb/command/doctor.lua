@@ -1,8 +1,8 @@
 --- doctor: `crumb doctor`: whether this machine can be traced, what it lacks, and what helps.
 
 local bpf <const> = require "crumb.bpf"
-local json <const> = require "crumb.lazy" "crumb.command.json"
 local options <const> = require "crumb.command.options"
+local output <const> = require "crumb.command.output"
 local terminal <const> = require "crumb.command.terminal"
 
 local OLDEST <const> = { 5, 15 }
@@ -90,14 +90,12 @@ local function is_well(list)
 	return any_hook
 end
 
-local function print_lines(list)
-	local colours <const> = terminal.colours()
-	for _, one in ipairs(list) do
-		local mark = one.ok and "ok" or one.needed and "NO" or "no"
-		if colours then mark = ("\27[%dm%s\27[0m"):format(one.ok and 32 or one.needed and 31 or 33, mark) end
-		io.write(("%s  %-14s %s\n"):format(mark, one.name, one.found))
-		if not one.ok and one.remedy then io.write(("    %s\n"):format(one.remedy)) end
-	end
+-- What people read of a finding.
+local function line_of(one, colours)
+	local mark = one.ok and "ok" or one.needed and "NO" or "no"
+	if colours then mark = ("\27[%dm%s\27[0m"):format(one.ok and 32 or one.needed and 31 or 33, mark) end
+	local line <const> = ("%s  %-14s %s"):format(mark, one.name, one.found)
+	return one.remedy and ("%s\n    %s"):format(line, one.remedy) or line
 end
 
 local FIELDS <const> = { "name", "ok", "needed", "available", "cookie", "found", "remedy" }
@@ -105,16 +103,12 @@ local BOOLEANS <const> = { ok = "bool", needed = "bool", available = "bool", coo
 
 return function(settings, argv)
 	local parser <const> = options.parser("doctor", "Says what this machine can trace, what not, and why.", "crumb doctor --json")
-	parser:flag "--json":description "One JSON object a line."
-	local given <const> = options.read(parser, argv)
-	local list <const> = findings()
-	if given.json or settings.format == "json" then
-		for _, one in ipairs(list) do
-			if one.ok then one.remedy = nil end
-			io.write(json.object(FIELDS, one, BOOLEANS), "\n")
-		end
-	else
-		print_lines(list)
+	local given <const> = options.read(options.forms(parser), argv)
+	local list <const>, colours <const> = findings(), terminal.colours()
+	local out <const> = output.new { settings = options.settings(given, settings) }
+	for _, one in ipairs(list) do
+		if one.ok then one.remedy = nil end
+		output.written(out:record(one, FIELDS, BOOLEANS, line_of(one, colours)))
 	end
 	local well <const> = is_well(list)
 	if not well then io.stderr:write "crumb: this machine cannot be traced as things are: see NO above\n" end

@@ -2,6 +2,7 @@
 
 local core <const> = require "crumb.core"
 local options <const> = require "crumb.command.options"
+local output <const> = require "crumb.command.output"
 
 local TOPICS <const> = {
 	targets = [[
@@ -55,7 +56,7 @@ return function(_, argv)
 	local tools <const> = require "crumb.command.tools"
 	local word <const> = argv[1]
 	if not word then
-		io.write(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "), ", or a tool's name.\n")
+		output.put(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "), ", or a tool's name.\n")
 		return 0
 	end
 	local tool <const> = not TOPICS[word] and tools.find(word)
@@ -63,6 +64,6 @@ return function(_, argv)
 		local _ <const>, near <const> = core.nearest(word, table.move(topics(), 1, #topics(), #tools.names() + 1, tools.names()))
 		require("crumb.command").misuse("no topic '%s'%s", require("crumb.show.text").escape(word), near)
 	end
-	io.write(TOPICS[word] or tools.help(tool) .. "\n")
+	output.put(TOPICS[word] or tools.help(tool) .. "\n")
 	return 0
 end

@@ -1,8 +1,8 @@
 --- list: `crumb list TARGET`: what a target stands for, each as a target of its own.
 
 local crumb <const> = require "crumb"
-local json <const> = require "crumb.lazy" "crumb.command.json"
 local options <const> = require "crumb.command.options"
+local output <const> = require "crumb.command.output"
 local target <const> = require "crumb.target"
 local text <const> = require "crumb.show.text"
 
@@ -17,7 +17,7 @@ local function full_name(kind, row)
 	local words <const> = { kind }
 	if row.file then words[2] = row.file end
 	words[#words + 1] = row.name or ("0x%x"):format(row.offset or row.address or 0)
-	return text.escape(table.concat(words, ":"))
+	return table.concat(words, ":")
 end
 
 -- "filename: char *", or, of USDT, where it lies; what cannot be read says why.
@@ -27,17 +27,18 @@ local function argument_line(one)
 	return one.reason and ("%s (%s)"):format(line, text.escape(one.reason)) or line
 end
 
-local function print_row(name, row, verbose)
-	local line = name
-	if row.demangled then line = ("%s  %s"):format(line, text.escape(row.demangled)) end
-	if not row.probeable then line = ("%s  (%s)"):format(line, text.escape(row.reason or "cannot be probed")) end
-	if verbose and row.offset then line = ("%s  +0x%x, %d bytes"):format(line, row.offset, row.size or 0) end
-	io.write(line, "\n")
-	if not verbose then return end
+-- What people read of a row.
+local function lines_of(row, verbose)
+	local lines <const> = { text.escape(row.target) }
+	if row.demangled then lines[1] = ("%s  %s"):format(lines[1], text.escape(row.demangled)) end
+	if not row.probeable then lines[1] = ("%s  (%s)"):format(lines[1], text.escape(row.reason or "cannot be probed")) end
+	if not verbose then return lines[1] end
+	if row.offset then lines[1] = ("%s  +0x%x, %d bytes"):format(lines[1], row.offset, row.size or 0) end
 	for _, alias in ipairs(row.names or {}) do
-		if alias ~= row.name then io.write("    also ", text.escape(alias), "\n") end
+		if alias ~= row.name then lines[#lines + 1] = "    also " .. text.escape(alias) end
 	end
-	for _, one in ipairs(row.args or {}) do io.write(argument_line(one), "\n") end
+	for _, one in ipairs(row.args or {}) do lines[#lines + 1] = argument_line(one) end
+	return table.concat(lines, "\n")
 end
 
 -- The kind of what a target means, and its rows.
@@ -55,16 +56,12 @@ return function(settings, argv)
 	parser:argument "target":args "+":description "Such as 'syscall:open*'; crumb help targets."
 	local given <const> = options.read(parser, argv)
 	settings = options.settings(given, settings)
+	local out <const> = output.new { settings = settings }
 	for _, one in ipairs(given.target) do
 		local kind <const>, rows <const> = found(one, settings)
 		for row in rows do
-			local name <const> = full_name(kind, row)
-			if settings.format == "json" then
-				row.target = name
-				io.write(json.object(FIELDS, row, KINDS), "\n")
-			else
-				print_row(name, row, settings.verbose)
-			end
+			row.target = full_name(kind, row)
+			output.written(out:record(row, FIELDS, KINDS, lines_of(row, settings.verbose)))
 		end
 	end
 	return 0

@@ -23,6 +23,16 @@ local function checked(convert)
 	end
 end
 
+--- Adds those that choose the form of what is printed.
+---@param parser table
+function options.forms(parser)
+	parser:mutex(
+		parser:flag "--json":description "One JSON object a line.",
+		parser:flag "--csv":description "Comma-separated values, with a header."
+	)
+	return parser
+end
+
 --- Adds the options that hold wherever something is traced.
 ---@param parser table
 function options.common(parser)
@@ -35,10 +45,7 @@ function options.common(parser)
 	parser:option "--command":hidden_name "-c":argname "COMMAND":convert(checked(words.of_command))
 		:description "Start a command, trace only it, end with it and its status (-c)."
 	parser:flag "--follow":description "With -p or -c: its children too."
-	parser:mutex(
-		parser:flag "--json":description "One JSON object a line.",
-		parser:flag "--csv":description "Comma-separated values, with a header."
-	)
+	options.forms(parser)
 	parser:flag "-q --quiet":description "Say nothing of losses."
 	parser:flag "-v --verbose":description "Say how probes are attached; show where errors come from."
 	return parser

@@ -1,10 +1,12 @@
 --- output: events, rows and values, as lines for people, as JSON or as CSV.
 --
--- Who writes learns whether it could be written: nil, message, errno, as io.write has it.
+-- Who writes learns whether it could be written: nil, message, errno, as io.write has it; `output.written` raises that.
 
 local date <const> = require "crumb.date"
 local lazy <const> = require "crumb.lazy"
 local show <const> = require "crumb.show"
+
+local EPIPE <const> = 32
 
 local csv <const> = lazy "crumb.command.csv"
 local json <const> = lazy "crumb.command.json"
@@ -14,9 +16,10 @@ local COMMON <const> = { "date", "time", "probe", "target", "symbol", "cookie", 
 local KINDS <const> = { cookie = "unsigned" }
 
 ---@class crumb.Output
+---@field session crumb.Session whose probes' names it writes
 ---@field format "text"|"json"|"csv"
----@field names table<crumb.Probe, string> what its probes are called
 ---@field header string? of CSV, the last one that was written
+---@field columns table<table, { names: string[], kinds: table<string, string|false> }> of CSV: by the cells of a rule
 local Output = {}
 Output.__index = Output
 
@@ -28,6 +31,8 @@ end
 
 local function write(line) return flushed(io.stdout:write(line, "\n")) end
 
+local function write_lines(lines) return write(table.concat(lines, "\n")) end
+
 -- The names of an event's fields, and the kinds of those that have one.
 local function fields_of(event)
 	local names <const>, kinds <const> = table.move(COMMON, 1, #COMMON, 1, {}), setmetatable({}, { __index = KINDS })
@@ -38,20 +43,36 @@ local function fields_of(event)
 	return names, kinds
 end
 
+-- CSV's columns of a rule's events: a handler may leave a field out, or add one that the session has named.
+local function columns_of(self, event)
+	local cells <const> = event.probe.live.cells
+	local columns <const> = self.columns[cells] or { names = {}, kinds = {} }
+	self.columns[cells] = columns
+	local names <const>, kinds <const> = fields_of(event)
+	table.move(self.session.fields or {}, 1, #(self.session.fields or {}), #names + 1, names)
+	for _, name in ipairs(names) do
+		if columns.kinds[name] == nil then
+			columns.names[#columns.names + 1] = name
+			columns.kinds[name] = kinds[name] or false
+		end
+	end
+	return columns.names, columns.kinds
+end
+
 -- What is written of an event: its own fields, its probe's name, and the wall's time, unless a capture has that name.
 local function values_of(self, event)
 	return setmetatable({
-		probe = self.names[event.probe], date = event.date == nil and date(event.time) or event.date,
+		probe = self.session.names[event.probe], date = event.date == nil and date(event.time) or event.date,
 	}, { __index = event })
 end
 
 -- CSV lines of one form share their header; another form begins after an empty line.
 local function with_header(self, header, lines)
-	if self.header == header then return table.concat(lines, "\n") end
+	if self.header == header then return lines end
 	table.insert(lines, 1, header)
 	if self.header then table.insert(lines, 1, "") end
 	self.header = header
-	return table.concat(lines, "\n")
+	return lines
 end
 
 --- Writes a line as it is.
@@ -60,17 +81,29 @@ end
 ---@return string?, integer?
 function Output.line(_, line) return write(line) end
 
+--- Writes what has these names, as an object or as a line of CSV.
+---@param values table
+---@param names string[]
+---@param kinds table<string, string|false>?
+---@param line string? what people are to read
+---@return any? nil, message, errno: it could not
+---@return string?, integer?
+function Output:record(values, names, kinds, line)
+	if self.format == "text" then return write(line) end
+	kinds = kinds or {}
+	if self.format == "json" then return write(json.object(names, values, kinds)) end
+	return write_lines(with_header(self, csv.header(names), { csv.line(names, values, kinds) }))
+end
+
 --- Writes an event.
 ---@param event crumb.Event
 ---@return any? nil, message, errno: it could not
 ---@return string?, integer?
 function Output:event(event)
 	if self.format == "text" then return flushed(show.write(event)) end
-	local names <const>, kinds <const> = fields_of(event)
 	local values <const> = values_of(self, event)
-	if self.format == "csv" then
-		return write(with_header(self, csv.header(names), { csv.line(names, values, kinds) }))
-	end
+	if self.format == "csv" then return self:record(values, columns_of(self, event)) end
+	local names <const>, kinds <const> = fields_of(event)
 	if event.truncated then
 		local cut <const> = {}
 		for name in pairs(event.truncated) do cut[#cut + 1] = name end
@@ -78,39 +111,74 @@ function Output:event(event)
 		names[#names + 1] = "truncated"
 		values.truncated = cut
 	end
-	return write(json.object(names, values, kinds))
+	return self:record(values, names, kinds)
 end
 
--- A row as an object: what it is of, then its keys and values.
-local function row_object(row, columns, extra)
-	local names <const>, kinds <const> = { "date", "probe" }, {}
+-- Whether rows are of more than one probe.
+local function are_many(probes)
+	local count = 0
+	for _, probe in ipairs(probes) do count = count + (probe.live.columns and 1 or 0) end
+	return count > 1
+end
+
+-- What tells rows of one time and probe from those of others; CSV has it where there are others.
+local function origin_columns(self, origin)
+	local everything <const> = self.format == "json"
+	local wanted <const> = {
+		date = everything or self.session.settings.interval ~= nil, probe = everything or are_many(self.session.probes),
+	}
+	local columns <const> = {}
+	for _, name in ipairs { "date", "probe" } do
+		if wanted[name] and origin[name] then columns[#columns + 1] = { name = name } end
+	end
+	return columns
+end
+
+-- Rows, and their columns, with their origin before them, unless a key has that name.
+local function with_origin(self, rows, columns, origin)
+	local keys <const>, whole <const>, taken <const> = origin_columns(self, origin), {}, {}
+	for _, list in ipairs { columns.keys, columns.values } do
+		for _, column in ipairs(list) do taken[column.name] = true end
+	end
+	for i = #keys, 1, -1 do
+		if taken[keys[i].name] then table.remove(keys, i) end
+	end
+	table.move(columns.keys, 1, #columns.keys, #keys + 1, keys)
+	for i, row in ipairs(rows) do
+		whole[i] = setmetatable({}, { __index = function(_, name)
+			if row[name] == nil and not taken[name] then return origin[name] end
+			return row[name]
+		end })
+	end
+	return whole, { keys = keys, values = columns.values }
+end
+
+local function row_objects(rows, columns)
+	local names <const>, kinds <const>, lines <const> = {}, {}, {}
 	for _, list in ipairs { columns.keys, columns.values } do
 		for _, column in ipairs(list) do
-			if column.name ~= "date" and column.name ~= "probe" then names[#names + 1] = column.name end
+			names[#names + 1] = column.name
 			kinds[column.name] = column.kind
 		end
 	end
-	return json.object(names, setmetatable({}, { __index = function(_, name)
-		if row[name] ~= nil then return row[name] end
-		return extra[name]
-	end }), kinds)
+	for i, row in ipairs(rows) do lines[i] = json.object(names, row, kinds) end
+	return lines
 end
 
---- Writes rows of aggregates. `extra`: the `probe` whose they are, and a `date`, for JSON.
+--- Writes rows of aggregates.
 ---@param rows table[]
----@param extra { probe: string?, date: string? }
+---@param origin { probe: string?, date: string? } whose they are, and of which time
 ---@return any? nil, message, errno: it could not
 ---@return string?, integer?
-function Output:rows(rows, extra)
+function Output:rows(rows, origin)
 	if self.format == "text" then return flushed(show.write(rows)) end
-	local columns <const> = show.columns(rows)
+	if #rows == 0 and (self.format == "json" or self.header) then return true end
+	local whole <const>, columns <const> = with_origin(self, rows, show.columns(rows), origin)
 	if self.format == "csv" then
-		local names <const>, lines <const> = csv.rows(rows, columns)
-		return write(with_header(self, csv.header(names), lines))
+		local names <const>, lines <const> = csv.rows(whole, columns)
+		return write_lines(with_header(self, csv.header(names), lines))
 	end
-	local lines <const> = {}
-	for i, row in ipairs(rows) do lines[i] = row_object(row, columns, extra) end
-	return #lines == 0 or write(table.concat(lines, "\n"))
+	return write_lines(row_objects(whole, columns))
 end
 
 --- Writes anything.
@@ -122,7 +190,7 @@ function Output:show(x)
 	local name <const> = type(kind) == "table" and kind.__name
 	if self.format == "text" then return flushed(show.write(x)) end
 	if name == "crumb.Probe" or name == "crumb.Span" then
-		return x.live.columns and self:rows(assert(x:read()), { probe = self.names[x] }) or write(json.value(tostring(x)))
+		return x.live.columns and self:rows(assert(x:read()), { probe = self.session.names[x] }) or write(json.value(tostring(x)))
 	end
 	if type(x) == "table" and x.probe and x.time and x.comm then return self:event(x) end
 	if type(x) == "table" and show.are_rows(x) then return self:rows(x, {}) end
@@ -131,9 +199,35 @@ end
 
 local output = {}
 
----@param format "text"|"json"|"csv"
----@param names table<crumb.Probe, string>
+-- What cannot be written ends everything: quietly when nobody reads any more. An object, so that no position stands in it.
+local Unwritable <const> = { __tostring = function(self) return self.message end }
+
+--- Passes on what a write returned, or raises that it failed.
+---@param done any?
+---@param message string?
+---@param errno integer?
+---@return any
+function output.written(done, message, errno)
+	if done then return done end
+	error(setmetatable({ message = "write to standard output: " .. tostring(message), errno = errno }, Unwritable), 0)
+end
+
+--- Writes text, or raises.
+---@param ... string
+function output.put(...) output.written(flushed(io.stdout:write(...))) end
+
+--- Whether an error says that nobody reads the standard output any more.
+---@param message any
+---@return boolean
+function output.is_broken_pipe(message)
+	return getmetatable(message) == Unwritable and message.errno == EPIPE
+end
+
+---@param session { settings: crumb.Settings } a session, unless only lines and records are written
 ---@return crumb.Output
-function output.new(format, names) return setmetatable({ format = format, names = names }, Output) end
+function output.new(session)
+	local columns <const> = setmetatable({}, { __mode = "k" })
+	return setmetatable({ session = session, format = session.settings.format, columns = columns }, Output)
+end
 
 return output

@@ -10,7 +10,8 @@ local notices <const> = lazy "crumb.command.notices"
 local output <const> = require "crumb.command.output"
 local words <const> = lazy "crumb.command.words"
 
-local EPIPE <const> = 32
+local written <const> = output.written
+
 local SIGNALLED <const> = 128
 
 ---@class crumb.Settings what the command line says for all probes
@@ -34,16 +35,9 @@ local SIGNALLED <const> = 128
 ---@field why string? how the last run ended
 ---@field sort string|string[]|nil how rows that are printed by themselves are sorted
 ---@field top integer? and how many of them
+---@field fields string[]? which fields a handler gives to some events: CSV has a column for each
 local Session = {}
 Session.__index = Session
-
--- What cannot be written ends everything: quietly when nobody reads any more. An object, so that no position stands in it.
-local Unwritable <const> = { __tostring = function(self) return self.message end }
-
-local function written(done, message, errno)
-	if done then return done end
-	error(setmetatable({ message = "write to standard output: " .. tostring(message), errno = errno }, Unwritable), 0)
-end
 
 -- A message without the places in crumb's own code.
 local function plain(message)
@@ -312,16 +306,9 @@ local session <const> = {}
 ---@return crumb.Session
 function session.new(settings, own)
 	local self <const> = setmetatable({ settings = settings, probes = {}, names = {}, own = own }, Session)
-	self.output = output.new(settings.format, self.names)
+	self.output = output.new(self)
 	self.env = environment(self)
 	return self
-end
-
---- Whether an error says that nobody reads the standard output any more.
----@param message any
----@return boolean
-function session.is_broken_pipe(message)
-	return getmetatable(message) == Unwritable and message.errno == EPIPE
 end
 
 return session

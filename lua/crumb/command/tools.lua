@@ -2,6 +2,7 @@
 
 local core <const> = require "crumb.core"
 local options <const> = require "crumb.command.options"
+local output <const> = require "crumb.command.output"
 local session <const> = require "crumb.command.session"
 
 local tools = {}
@@ -63,10 +64,13 @@ function tools.run(tool, settings, argv)
 end
 
 -- `crumb tools`: a line for each.
-return setmetatable(tools, { __call = function(_, _, argv)
-	options.read(options.parser("tools", "Lists the tools."), argv)
+return setmetatable(tools, { __call = function(_, settings, argv)
+	local given <const> = options.read(options.forms(options.parser("tools", "Lists the tools.")), argv)
+	local out <const> = output.new { settings = options.settings(given, settings) }
 	for _, name in ipairs(tools.names()) do
-		io.write(("%-14s %s\n"):format(name, tools.find(name).summary))
+		local summary <const> = tools.find(name).summary
+		output.written(out:record({ name = name, summary = summary }, { "name", "summary" }, nil,
+			("%-14s %s"):format(name, summary)))
 	end
 	return 0
 end })

@@ -1,7 +1,9 @@
 --- top: `crumb top TARGET`: the sites that are hit most, in a table that is drawn again and again in place.
 
 local core <const> = require "crumb.core"
+local date <const> = require "crumb.date"
 local options <const> = require "crumb.command.options"
+local output <const> = require "crumb.command.output"
 local session <const> = require "crumb.command.session"
 local terminal <const> = require "crumb.command.terminal"
 local text <const> = require "crumb.show.text"
@@ -11,6 +13,7 @@ local SLICE <const> = 0.1 -- seconds between two looks at the keys
 local LINES <const> = 20 -- where there is no terminal
 local SECOND <const> = 1000000000
 local ENTER <const>, LEAVE <const> = "\27[?1049h\27[?25l", "\27[?25h\27[?1049l"
+local FIELDS <const> = { "date", "site", "rate", "hits" }
 local HOME <const>, TO_END_OF_LINE <const>, TO_END <const> = "\27[H", "\27[K", "\27[J"
 local REVERSE <const>, PLAIN <const> = "\27[7m", "\27[0m"
 
@@ -41,6 +44,14 @@ local function lines_of(rows, most)
 		lines[i + 1] = ("%12.0f %12d  %s"):format(rows[i].rate, rows[i].count, text.escape(tostring(rows[i].symbol)))
 	end
 	return lines
+end
+
+-- An object or a line of CSV for each site, of one time.
+local function records_of(live, rows)
+	local now <const> = date(core.now())
+	for _, row in ipairs(rows) do
+		output.written(live.output:record({ date = now, site = row.symbol, rate = row.rate, hits = row.count }, FIELDS))
+	end
 end
 
 -- A screen of them.
@@ -92,6 +103,8 @@ local function watch(live, probe, title, settings, on_terminal)
 		rows, drawn = rows_of(probe, before, math.max((now - drawn) / SECOND, 1e-3)), now
 		if on_terminal then
 			draw(title, rows, colours)
+		elseif live.output.format ~= "text" then
+			records_of(live, rows)
 		elseif goes_on then
 			live:print(table.concat(lines_of(rows, LINES), "\n") .. "\n")
 		end
@@ -106,14 +119,15 @@ return function(settings, argv)
 	parser:option "--where":argname "EXPRESSION":description "Which hits count."
 	local given <const> = options.read(options.common(parser), argv)
 	settings = options.settings(given, settings)
-	local live <close> = session.new({ format = "text", pid = settings.pid, follow = settings.follow,
+	local is_text <const> = settings.format == "text"
+	local live <close> = session.new({ format = settings.format, pid = settings.pid, follow = settings.follow,
 		command = settings.command, quiet = settings.quiet, verbose = settings.verbose })
 	local probe <const> = live:probe {
 		count = true, by = "symbol", where = given.where, missing = "skip", table.unpack(given.target),
 	}
 	local title <const> = text.escape(("%s  %s"):format(table.concat(given.target, " "), probe.mechanism))
-	local rows <const> = watch(live, probe, title, settings, core.terminal(1) and screen())
+	local rows <const> = watch(live, probe, title, settings, is_text and core.terminal(1) and screen())
 	live:leave()
-	live:print(table.concat(lines_of(rows, 10), "\n"))
+	if is_text then live:print(table.concat(lines_of(rows, 10), "\n")) end
 	return live:finish()
 end

@@ -9,6 +9,7 @@ return {
 		parser:flag "-x --failed":description "Only those that did not end with 0."
 	end,
 	run = function(session, given)
+		session.fields = { "status", "signal" }
 		session:probe {
 			"tracepoint:sched:sched_process_exit",
 			where = "pid == tid" .. (given.failed and " and task.exit_code ~= 0" or ""),

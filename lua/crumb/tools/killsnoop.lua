@@ -9,6 +9,7 @@ return {
 		parser:option "--signal":argname "N":convert(math.tointeger):description "Only this one."
 	end,
 	run = function(session, given)
+		session.fields = { "signal", "error" }
 		session:probe {
 			"syscall:kill", "syscall:tkill", "syscall:tgkill", returns = true,
 			where = given.signal and "args.sig == $signal" or nil, params = { signal = given.signal },

@@ -9,6 +9,7 @@ return {
 		parser:flag "-x --failed":description "Only what failed."
 	end,
 	run = function(session, given)
+		session.fields = { "error" }
 		session:probe {
 			"syscall:open", "syscall:openat", "syscall:openat2", missing = "skip", returns = true,
 			where = given.failed and "retval < 0" or nil, capture = { path = "str(args.filename)" },
