@@ -68,6 +68,13 @@ build/engine.bpf.o: bpf/engine.bpf.c $(wildcard bpf/*.h)
 
 build/csrc/engine.o: build/engine.bpf.o
 
+# What system calls there are is told by the C headers' macros.
+build/syscall_names.h: build/flags
+	echo '#include <sys/syscall.h>' | $(CC) -E -dM - | sed -nE 's/^#define __NR_([a-z]\w*) .*/[__NR_\1] = "\1",/p' | \
+		grep -vE '"(syscalls|arch_specific_syscall)"' >$@
+
+build/csrc/syscall.o: build/syscall_names.h
+
 $(MODULE): $(OBJECTS) build/flags
 	@mkdir -p $(@D)
 	$(CC) -shared $(SANITIZE) -Wl,--exclude-libs,libiberty.a $(LDFLAGS) -o $@ $(OBJECTS) $(LIB_LIBS)
@@ -80,7 +87,7 @@ $(DECODER): build/csrc/instructions.o build/flags
 build/csrc/%.o: csrc/%.c build/flags
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -fPIC -fvisibility=hidden $(CFLAGS) $(WARNINGS) $(HOT) $(SANITIZE) \
-		$(LUA_CFLAGS) $(LIB_CFLAGS) -MMD -MP -c -o $@ $<
+		$(LUA_CFLAGS) $(LIB_CFLAGS) -Ibuild -MMD -MP -c -o $@ $<
 
 # A record costs a few calls of Lua's for each value: here they go without the PLT's detour.
 build/csrc/reader.o build/csrc/codec_push.o build/csrc/event.o: HOT := -fno-plt

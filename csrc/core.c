@@ -69,6 +69,7 @@ static const luaL_Reg functions[] = {
 	{ "set_field", l_handle_set_field },
 	{ "symbolizer", l_symbolizer },
 	{ "spawn", l_spawn },
+	{ "syscalls", l_syscalls },
 	{ "terminal", l_terminal },
 	{ "versions", l_versions },
 	{ "wall", l_wall },

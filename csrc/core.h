@@ -134,6 +134,7 @@ int l_link_open_pin(lua_State *L);
 int l_ring_open(lua_State *L);
 int l_interrupt(lua_State *L);
 int l_interrupted(lua_State *L);
+int l_syscalls(lua_State *L);
 int l_terminal(lua_State *L);
 int l_keys(lua_State *L);
 int l_now(lua_State *L);

@@ -266,6 +266,7 @@ describe("values", function()
 			{ "args.ratio == 1", "args.ratio", "'args.ratio' cannot be read: it is a floating-point number" },
 			{ "args.state == DED", "DED", "no value 'DED' in this enumeration (nearest: DEAD)" },
 			{ "args.state == zzzzzzz", "zzzzzzz", "no value 'zzzzzzz' in this enumeration (there are DEAD, RUNNING, SLEEPING)" },
+			{ "signal(arg0) == SIGKIL", "SIGKIL", "no value 'SIGKIL' in this enumeration (nearest: SIGKILL, SIGILL, SIGIO)" },
 			{ "args.state in {DED}", "DED", "no value 'DED' in this enumeration (nearest: DEAD)" },
 			{ "DED == args.state", "DED", "no value 'DED' in this enumeration (nearest: DEAD)" },
 			{ "args.file.own.name < 'a'", "args.file.own.name < 'a'", "texts are compared by ==, ~=, like and in" },

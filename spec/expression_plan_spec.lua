@@ -147,6 +147,19 @@ describe("paths", function()
 		end
 	end)
 
+	it("know numbers that have names everywhere", function()
+		for where, expected in pairs {
+			["errno(args.fd) == ENOENT"] = true, ["errno(args.fd) in {EPERM, EACCES}"] = false, ["signal(arg2 + 10) == SIGKILL"] = true,
+			["SIGHUP == signal(arg2 + 10)"] = false, ["syscall(arg2 + 2) == write"] = true, ["syscall(arg2 + 2) in {read}"] = false,
+		} do
+			local plan = compile({ where = where }, scope.kprobe())
+			assert.equal(expected, machine.new(world):run(plan, 0), where)
+		end
+		local plan <const> = compile({ capture = { a = "errno(args.fd)", b = "syscall(arg2)" } }, scope.kprobe())
+		assert.same({ "enum", "enum" }, { plan.cells[1].kind, plan.cells[2].kind })
+		assert.same({ -2, 0 }, { plan.cells[1].values.ENOENT, plan.cells[2].values.read })
+	end)
+
 	it("read what a hook's context has", function()
 		local context = ("<I8c16i4c4I2I2I4I8I8z"):pack(0, "cat", -5, "\127\0\0\1", 56, 6, 0, 1 << 40 | 0x80000000, 9, "/tmp")
 		local hit = { context = 0x9000, memory = { [0x9000] = context } }
@@ -444,8 +457,8 @@ describe("names", function()
 	it("are what may be written", function()
 		local names = table.concat(expression.names(scope.tracepoint()), " ")
 		assert.equal("args.address args.delta args.filename args.flags args.prev_comm args.prev_pid cgroup comm cookie cpu elapsed gid "
-			.. "kstack nsecs pid symbol task tid time uid ustack str( bytes( entry( ksym( usym( ntop( u8( u16( u32( u64( s8( s16( s32( "
-			.. "s64(", names)
+			.. "kstack nsecs pid symbol task tid time uid ustack str( bytes( entry( ksym( usym( ntop( errno( signal( syscall( "
+			.. "u8( u16( u32( u64( s8( s16( s32( s64(", names)
 		names = table.concat(expression.names(scope.uprobe { pair = "call" }), " ")
 		for _, word in ipairs { "retval", "latency", "arg5", "reg.ax", "sp" } do
 			assert.truthy((" " .. names .. " "):find(" " .. word .. " ", 1, true), word)

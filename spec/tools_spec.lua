@@ -135,17 +135,6 @@ describe("the tool", function()
 		assert.is_truthy(text:find '"error":"ENOENT","latency":%d+,"path":"/no/such","retval":%-2}', text)
 	end)
 
-	it("syscount counts system calls", function()
-		local text <const>, status <const> = cli.run("-c", "cat /dev/null /dev/null", "--csv", "syscount")
-		assert.equal(0, status)
-		assert.matches("^call,count\n", text)
-		local lines <const> = lines_of(text)
-		local headers <const> = core.read "/usr/include/x86_64-linux-gnu/asm/unistd_64.h"
-		if not headers then pending "no headers that name system calls" return end
-		assert.equal(1, matches(lines, "^exit_group,1$"))
-		assert.equal(1, matches(lines, "^execve,1$"))
-	end)
-
 	it("execsnoop shows programs with their arguments", function()
 		if needs_btf() then return end
 		local lines <const> = run("sh -c 'cat /dev/null - </dev/null; true'", "--follow", "execsnoop")

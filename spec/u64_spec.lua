@@ -1,8 +1,9 @@
--- crumb.u64 and the small tables of numbers: errno, signal, date.
+-- crumb.u64 and the small tables of numbers: errno, signal, syscall, date.
 local core = require "crumb.core"
 local date = require "crumb.date"
 local errno = require "crumb.errno"
 local signal = require "crumb.signal"
+local syscall = require "crumb.syscall"
 local u64 = require "crumb.u64"
 
 describe("u64", function()
@@ -105,6 +106,21 @@ describe("signal", function()
 		end
 		for _, n in ipairs { 0, -9, 65, math.maxinteger } do assert.is_nil(signal(n)) end
 		assert.error_matches(function() signal(1.5) end, "signal: not an integer$")
+	end)
+end)
+
+describe("syscall", function()
+	it("has the number that the kernel counts by", function()
+		-- What this very read is.
+		local file <close> = assert(io.open "/proc/self/syscall")
+		assert.equal("read", syscall(file:read "n"))
+	end)
+
+	it("finds numbers by names, and names by numbers", function()
+		for _, name in ipairs { "read", "openat", "execve", "exit_group", "statx" } do assert.equal(name, syscall(syscall(name))) end
+		for _, n in ipairs { -1, 4095, math.maxinteger, "opennat", "syscalls" } do assert.is_nil(syscall(n)) end
+		assert.error_matches(function() syscall(1.5) end, "syscall: not an integer, or a name$")
+		assert.error_matches(function() syscall() end, "syscall: expected an integer, or a name$")
 	end)
 end)
 

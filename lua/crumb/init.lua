@@ -28,6 +28,8 @@ return {
 	errno = deferred "crumb.errno",
 	--- The name of a signal; see crumb.signal.
 	signal = deferred "crumb.signal",
+	--- The name of a system call's number, or its number; see crumb.syscall.
+	syscall = deferred "crumb.syscall",
 	--- Integers seen without a sign; see crumb.u64.
 	u64 = lazy "crumb.u64",
 }

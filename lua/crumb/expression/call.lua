@@ -4,6 +4,7 @@ local core <const> = require "crumb.core"
 local habits <const> = require "crumb.expression.habits"
 local limits <const> = require "crumb.expression.limits"
 local name <const> = require "crumb.expression.name"
+local numbers <const> = require "crumb.expression.numbers"
 local path <const> = require "crumb.expression.path"
 
 local call = {}
@@ -98,6 +99,13 @@ local function symbolic(kind)
 	return function(c, ast) return { kind = kind, node = c:integer(ast.arguments[1]).node } end
 end
 
+-- A number that has a name.
+local function named(word)
+	return function(c, ast)
+		return { kind = "integer", node = c:integer(ast.arguments[1]).node, type = numbers.type(word) }
+	end
+end
+
 -- The address of a network address, and its 4 or 16 bytes.
 local function ntop(c, ast)
 	local first <const>, second <const> = ast.arguments[1], ast.arguments[2]
@@ -128,6 +136,9 @@ local FUNCTIONS <const> = {
 	ksym = { symbolic "ksym", 1, 1, "ksym(x)" },
 	usym = { symbolic "usym", 1, 1, "usym(x)" },
 	ntop = { ntop, 1, 2, "ntop(x), or ntop(x, n)" },
+	errno = { named "errno", 1, 1, "errno(x)" },
+	signal = { named "signal", 1, 1, "signal(x)" },
+	syscall = { named "syscall", 1, 1, "syscall(x)" },
 }
 for word in pairs(INTEGERS) do FUNCTIONS[word] = { converted, 1, 1, word .. "(x)" } end
 

@@ -114,7 +114,8 @@ local BOOLEANS <const> = { ["true"] = 1, ["false"] = 0 }
 
 --- The names and functions that may stand alone.
 name.FUNCTIONS = {
-	"str", "bytes", "entry", "ksym", "usym", "ntop", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64",
+	"str", "bytes", "entry", "ksym", "usym", "ntop", "errno", "signal", "syscall",
+	"u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64",
 }
 
 local function unknown(c, ast)

@@ -668,6 +668,10 @@ function core.symbolizer() end
 ---@return crumb.Process?, string?, integer?
 function core.spawn(argv) end
 
+--- The names of system calls, by number, as the headers have them that crumb was built with.
+---@return table<integer, string>
+function core.syscalls() end
+
 --- The size of a terminal, 0 by 0 where nobody knows it; nil: the descriptor is none.
 ---@param fd integer
 ---@return integer? rows

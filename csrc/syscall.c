@@ -1,0 +1,25 @@
+/*
+ * syscall: the names of system calls, by number, as the headers have them that crumb was built with.
+ */
+#include <sys/syscall.h>
+
+#include "core.h"
+
+static const char *const names[] = {
+#include "syscall_names.h"
+};
+
+/* core.syscalls() -> { [number] = name } */
+int l_syscalls(lua_State *L)
+{
+	lua_Integer count = sizeof(names) / sizeof(names[0]);
+
+	lua_createtable(L, (int)count, 1);
+	for (lua_Integer number = 0; number < count; number++) {
+		if (!names[number])
+			continue;
+		lua_pushstring(L, names[number]);
+		lua_rawseti(L, -2, number);
+	}
+	return 1;
+}
