@@ -32,6 +32,8 @@ LIB_CFLAGS := $(foreach name,libbpf libelf libdw liblzma capstone,$(call flags_o
 LIB_LIBS := $(or $(call flags_of,--libs,libbpf),-lbpf) $(or $(call flags_of,--libs,libelf),-lelf) \
 	$(or $(call flags_of,--libs,libdw),-ldw) $(or $(call flags_of,--libs,liblzma),-llzma) -liberty
 CAPSTONE_LIBS := $(or $(call flags_of,--libs,capstone),-lcapstone)
+# Without readline the prompt has plain input.  READLINE_LIBS= leaves it out.
+READLINE_LIBS ?= $(call flags_of,--libs,readline)
 
 ARCH := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
@@ -39,10 +41,11 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Werror -D__TARGET_ARCH_$(BPF_AR
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -Ibpf
 
 SCRIPTS := $(patsubst %,build/%,$(shell find lua -name '*.lua'))
-SOURCES := $(filter-out csrc/instructions.c,$(wildcard csrc/*.c))
+SOURCES := $(filter-out csrc/instructions.c csrc/line.c,$(wildcard csrc/*.c))
 OBJECTS := $(SOURCES:csrc/%.c=build/csrc/%.o)
 MODULE := build/lib/crumb/core.so
 DECODER := build/lib/crumb/instructions.so
+LINE := $(if $(strip $(READLINE_LIBS)),build/lib/crumb/line.so)
 EXAMPLES := $(patsubst examples/%.bpf.c,build/examples/%.bpf.o,$(wildcard examples/*.bpf.c))
 
 .PHONY: all module examples fixtures deps demo test test-vm check bench install clean
@@ -50,7 +53,7 @@ EXAMPLES := $(patsubst examples/%.bpf.c,build/examples/%.bpf.o,$(wildcard exampl
 
 all: module build/crumb examples
 
-module: $(MODULE) $(DECODER) $(SCRIPTS)
+module: $(MODULE) $(DECODER) $(LINE) $(SCRIPTS)
 
 build/lua/%.lua: lua/%.lua scripts/bytecode.lua
 	@mkdir -p $(@D)
@@ -84,6 +87,10 @@ $(DECODER): build/csrc/instructions.o build/flags
 	@mkdir -p $(@D)
 	$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $< $(CAPSTONE_LIBS)
 
+build/lib/crumb/line.so: build/csrc/line.o build/flags
+	@mkdir -p $(@D)
+	$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $< $(READLINE_LIBS)
+
 build/csrc/%.o: csrc/%.c build/flags
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -fPIC -fvisibility=hidden $(CFLAGS) $(WARNINGS) $(HOT) $(SANITIZE) \
@@ -92,10 +99,10 @@ build/csrc/%.o: csrc/%.c build/flags
 # A record costs a few calls of Lua's for each value: here they go without the PLT's detour.
 build/csrc/reader.o build/csrc/codec_push.o build/csrc/event.o: HOT := -fno-plt
 
--include $(OBJECTS:.o=.d) build/csrc/instructions.d
+-include $(OBJECTS:.o=.d) build/csrc/instructions.d build/csrc/line.d
 
 # What was made with other flags (SAN=…), or of other sources, is made again.
-FLAGS := $(CC) $(CFLAGS) $(WARNINGS) $(SANITIZE) $(LUA_CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) $(LIB_LIBS) $(CAPSTONE_LIBS) $(OBJECTS)
+FLAGS := $(CC) $(CFLAGS) $(WARNINGS) $(SANITIZE) $(LUA_CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) $(LIB_LIBS) $(CAPSTONE_LIBS) $(READLINE_LIBS) $(OBJECTS)
 build/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
@@ -142,6 +149,7 @@ install: module
 		install -D -m 644 build/lua/$$file "$(DESTDIR)$(LUADIR)/$$file"; done
 	install -D -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/crumb/core.so"
 	install -D -m 755 $(DECODER) "$(DESTDIR)$(LIBDIR)/crumb/instructions.so"
+	$(if $(LINE),install -D -m 755 $(LINE) "$(DESTDIR)$(LIBDIR)/crumb/line.so")
 	install -d "$(DESTDIR)$(BINDIR)"
 	$(call command) >"$(DESTDIR)$(BINDIR)/crumb"
 	chmod 755 "$(DESTDIR)$(BINDIR)/crumb"

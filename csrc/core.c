@@ -39,6 +39,7 @@ int l_wall(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
+	{ "await", l_await },
 	{ "btf", l_btf_open },
 	{ "cgroup", l_cgroup },
 	{ "demangle", l_demangle },
@@ -49,6 +50,7 @@ static const luaL_Reg functions[] = {
 	{ "execute", l_execute },
 	{ "glob", l_glob },
 	{ "grace", l_grace },
+	{ "guard", l_guard },
 	{ "integer", l_integer },
 	{ "interrupt", l_interrupt },
 	{ "interrupted", l_interrupted },
@@ -63,6 +65,7 @@ static const luaL_Reg functions[] = {
 	{ "pid_namespace", l_pid_namespace },
 	{ "pinned_link", l_link_open_pin },
 	{ "pinned_map", l_map_open_pin },
+	{ "private", l_private },
 	{ "probe", l_probe },
 	{ "read", l_read },
 	{ "ring", l_ring_open },

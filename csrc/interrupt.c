@@ -1,8 +1,11 @@
 /*
- * interrupt: Ctrl-C while events are awaited.
+ * interrupt: Ctrl-C while events are awaited, and while a prompt's Lua runs.
  *
  * The first one is only noted, so that a loop can end cleanly; the second goes to whoever had
  * the signal before.  The handler is in place only while a crumb.Interrupt is open.
+ *
+ * A crumb.Guard has the signal beneath those: it interrupts what the guard calls, as often as it
+ * comes, and nothing else.
  */
 #include <errno.h>
 #include <signal.h>
@@ -61,9 +64,74 @@ int l_interrupted(lua_State *L)
 	return 1;
 }
 
+#define GUARD "crumb.Guard"
+
+struct guard {
+	struct handle handle;
+	struct sigaction before;
+};
+
+/* What is interrupted; NULL: nothing. */
+static lua_State *volatile guarded;
+
+static void interrupt_hook(lua_State *L, lua_Debug *where)
+{
+	(void)where;
+	lua_sethook(L, NULL, 0, 0);
+	luaL_error(L, "interrupted!");
+}
+
+/* lua_sethook may be called from a signal's handler. */
+static void on_guarded(int number)
+{
+	(void)number;
+	if (guarded)
+		lua_sethook(guarded, interrupt_hook,
+			    LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+static int guard_release(struct handle *handle)
+{
+	return sigaction(SIGINT, &((struct guard *)handle)->before, NULL) ? errno : 0;
+}
+
+/* core.guard() -> Guard | nil, message, errno: takes SIGINT until it is closed */
+int l_guard(lua_State *L)
+{
+	struct guard *guard = handle_new(L, GUARD, sizeof(*guard), 0);
+	struct sigaction action = { .sa_handler = on_guarded };
+
+	if (sigaction(SIGINT, &action, &guard->before))
+		return handle_fail(L, errno, "take SIGINT");
+	guard->handle.release = guard_release;
+	return 1;
+}
+
+/* guard:call(f, ...) -> as pcall; Ctrl-C raises "interrupted!" in it */
+static int l_guard_call(lua_State *L)
+{
+	lua_State *before = guarded;
+	int status;
+
+	handle_check(L, 1, GUARD);
+	luaL_checkany(L, 2);
+	guarded = L;
+	status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+	guarded = before;
+	lua_sethook(L, NULL, 0, 0);
+	lua_pushboolean(L, status == LUA_OK);
+	lua_replace(L, 1);
+	return lua_gettop(L);
+}
+
 void interrupt_register(lua_State *L)
 {
-	static const luaL_Reg methods[] = { { NULL, NULL } };
+	static const luaL_Reg none[] = { { NULL, NULL } };
+	static const luaL_Reg methods[] = {
+		{ "call", l_guard_call },
+		{ NULL, NULL },
+	};
 
-	handle_class(L, INTERRUPT, methods);
+	handle_class(L, INTERRUPT, none);
+	handle_class(L, GUARD, methods);
 }

@@ -1,8 +1,11 @@
 /*
- * terminal: whether a descriptor is one, how large it is, and its keys as they are pressed.
+ * terminal: whether a descriptor is one, how large it is, and its keys as they are pressed; and
+ * waiting for them and for other things at once.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -71,6 +74,39 @@ static int l_keys_read(lua_State *L)
 		count = read(keys->fd, bytes, sizeof(bytes));
 	lua_pushlstring(L, bytes, count > 0 ? (size_t)count : 0);
 	return 1;
+}
+
+#define WAITS 8 /* descriptors at most */
+
+/*
+ * core.await(timeout, fd...) -> a boolean for each descriptor: whether there is something to read;
+ * nil stands for none.
+ * It ends when a signal comes, too.
+ */
+int l_await(lua_State *L)
+{
+	struct pollfd waits[WAITS];
+	int64_t left = (int64_t)luaL_checkinteger(L, 1);
+	int count = lua_gettop(L) - 1;
+	struct timespec timeout = { 0 };
+
+	luaL_argcheck(L, count <= WAITS, WAITS + 2, "these are too many");
+	if (left > 0) {
+		timeout.tv_sec = (time_t)(left / 1000000000);
+		timeout.tv_nsec = (long)(left % 1000000000);
+	}
+	for (int i = 0; i < count; i++)
+		waits[i] = (struct pollfd){ .fd = (int)luaL_optinteger(L, i + 2, -1),
+					    .events = POLLIN };
+	if (ppoll(waits, (nfds_t)count, &timeout, NULL) < 0) {
+		if (errno != EINTR)
+			return luaL_error(L, "wait: %s", strerror(errno));
+		for (int i = 0; i < count; i++)
+			waits[i].revents = 0;
+	}
+	for (int i = 0; i < count; i++)
+		lua_pushboolean(L, waits[i].revents != 0);
+	return count;
 }
 
 void terminal_register(lua_State *L)

@@ -113,10 +113,11 @@ local function run(argv)
 	local given <const>, rest <const> = options.parse(argv)
 	local settings <const> = options.settings(given)
 	if given.code then return run_code(settings, given.code, rest) end
-	local word <const> = table.remove(rest, 1)
+	local word = table.remove(rest, 1)
 	if not word then
+		if core.terminal(0) then return require "crumb.prompt"(settings) end
 		if settings.command then return run_code(settings, "", {}) end
-		return require "crumb.command.help"(settings, {})
+		word = "-"
 	end
 	if word == "-" or word:find "[/.]" then return run_file(settings, word, rest) end
 	return run_word(settings, word, rest)

@@ -244,6 +244,10 @@ function Probe:read(given)
 	return given.top and aggregate.top(rows, given.top) or rows
 end
 
+--- Whether its rule has aggregates, so that there are rows to read.
+---@return boolean
+function Probe:has_rows() return self.live.columns ~= nil end
+
 --- Empties the aggregates.
 ---@return true?, string?, integer?
 function Probe:clear()
@@ -365,7 +369,7 @@ function Probe:close()
 end
 
 options.methods(Probe, "probe", {
-	"set", "rule", "events", "each", "read", "clear", "folded", "stats", "seen", "closed", "close",
+	"set", "rule", "events", "each", "has_rows", "read", "clear", "folded", "stats", "seen", "closed", "close",
 })
 Probe.__close = Probe.close
 

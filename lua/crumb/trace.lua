@@ -259,14 +259,19 @@ function Trace:events(given)
 end
 
 --- Delivers events to their handlers: those there are, and those that come within `timeout`. Events without a handler
---- wait for who iterates, up to 65,536 a probe; more are dropped, and counted in its stats.
+--- go to `show`, or else wait for who iterates, up to 65,536 a probe; more are dropped, and counted in its stats. What a
+--- handler raises goes to `failed`, or else comes out of here. After `most` seconds it comes back, whatever is left.
 --- Units: seconds; 0: only what has come by now.
+--- Errors: nil, message, errno: what `show` returned.
 ---@param timeout number? 0
----@return integer? handled nil once closed
-function Trace:poll(timeout)
+---@param given { show: function?, failed: nil|fun(message: any, event: crumb.Event), most: number? }?
+---@return integer? handled nil alone once closed
+---@return string?, integer?
+function Trace:poll(timeout, given)
 	if not self.engine then return nil end
 	options.duration("trace:poll", timeout)
-	return self.delivery:poll("trace:poll", timeout or 0)
+	given = options.check("trace:poll", given, { show = "function", failed = "function", most = "number" })
+	return self.delivery:poll("trace:poll", timeout or 0, given)
 end
 
 local function check_process(process)
@@ -276,15 +281,18 @@ local function check_process(process)
 end
 
 --- Delivers events until `duration` seconds are over, the process has ended, the trace is closed, or Ctrl-C.
---- Events without a handler go to `show`, or else are shown with crumb.show.
+--- Events without a handler go to `show`, or else are shown with crumb.show. What a handler raises goes to `failed`, or
+--- else comes out of here.
 --- Errors: nil, message, errno when they cannot be written: what `show` returned.
----@param given { duration: number?, process: crumb.Process?, show: fun(event: crumb.Event): any }?
+---@param given { duration: number?, process: crumb.Process?, show: function?, failed: function? }?
 ---@return true?
 ---@return string why "duration", "exit", "closed" or "interrupted"
 ---@return integer?
 function Trace:run(given)
 	check_open(self, "trace:run")
-	given = options.check("trace:run", given, { duration = "number", process = "userdata", show = "function" })
+	given = options.check("trace:run", given, {
+		duration = "number", process = "userdata", show = "function", failed = "function",
+	})
 	options.duration("trace:run: duration", given.duration)
 	if given.process then options.call("trace:run: process", check_process, given.process) end
 	local shown, write <const> = false, given.show or show.write
@@ -298,6 +306,8 @@ function Trace:run(given)
 	return true, why
 end
 
+local Timer <const> = { __tostring = function(self) return ("every %g s"):format(self.period / 1e9) end }
+
 --- Calls a function again and again while the trace's events are awaited; `close` of what is returned ends that.
 ---@param seconds number
 ---@param call fun()
@@ -308,7 +318,7 @@ function Trace:every(seconds, call)
 	if not period or period == 0 then error("trace:every: expected more than 0 seconds", 2) end
 	if type(call) ~= "function" then error("trace:every: expected a function, got " .. type(call), 2) end
 	local timers <const> = self.delivery.timers
-	local timer <const> = { period = period, due = core.now() + period, call = call }
+	local timer <const> = setmetatable({ period = period, due = core.now() + period, call = call }, Timer)
 	function timer.close() timers[timer] = nil end
 	timers[timer] = true
 	return timer

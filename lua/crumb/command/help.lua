@@ -31,6 +31,21 @@ A rule is decided in the kernel.
 
 With none of them an event has all arguments whose names are known.
 ]],
+	prompt = [[
+crumb alone is a prompt: each line is Lua, its values are printed, and what probes see comes above it.
+
+  probe "syscall:openat"                         answers, and its events are shown as they come
+  p1.where = "pid == 4711"                       from the next hit on; p1.enabled = false, p1:close()
+  probe { "uprobe:libc:malloc", hist = "arg0" }
+  p2                                             its state, and what it has counted
+  probes(), stats()                              all of them
+  list "uprobe:libc:str*"                        what there is to probe
+  run { duration = 5 }                           shows every event; Ctrl-C ends it
+  every(1, function() print(p2:stats().hits) end)
+  help "targets", help "rules"                   crumb's words
+
+Tab completes, also within a target and a condition. Ctrl-C takes back what is typed, or ends what runs; Ctrl-D leaves.
+]],
 	scripts = [[
 In scripts and -e these are at hand, and raise when something is refused:
 
@@ -45,6 +60,8 @@ In scripts and -e these are at hand, and raise when something is refused:
 ]],
 }
 
+--- Their names.
+---@return string[]
 local function topics()
 	local names <const> = {}
 	for name in pairs(TOPICS) do names[#names + 1] = name end
@@ -52,7 +69,8 @@ local function topics()
 	return names
 end
 
-return function(_, argv)
+-- `crumb help`, or with a topic.
+local function command(_, argv)
 	local tools <const> = require "crumb.command.tools"
 	local word <const> = argv[1]
 	if not word then
@@ -67,3 +85,14 @@ return function(_, argv)
 	output.put(TOPICS[word] or tools.help(tool) .. "\n")
 	return 0
 end
+
+local help <const> = {}
+
+--- What is said of a topic.
+---@param topic string
+---@return string? nil: there is no such topic
+function help.text(topic) return TOPICS[topic] end
+
+help.topics = topics
+
+return setmetatable(help, { __call = function(_, ...) return command(...) end })

@@ -10,6 +10,7 @@ local FIELDS <const> = {
 	"target", "name", "demangled", "names", "file", "offset", "address", "size", "probeable", "reason", "module", "args",
 }
 local KINDS <const> = { address = "unsigned", probeable = "bool" }
+local FEW <const> = 5 -- sites whose arguments are listed at the prompt
 local EXAMPLE <const> = "crumb list -v 'uprobe:/bin/bash:*read*'"
 
 -- "uprobe:/bin/bash:readline": what may be given as a target again.
@@ -51,7 +52,8 @@ local function found(one, settings)
 	return kind, rows
 end
 
-return function(settings, argv)
+-- `crumb list TARGET...`
+local function command(settings, argv)
 	local parser <const> = options.common(options.parser("list", "Shows what a target stands for.", EXAMPLE))
 	parser:argument "target":args "+":description "Such as 'syscall:open*'; crumb help targets."
 	local given <const> = options.read(parser, argv)
@@ -66,3 +68,21 @@ return function(settings, argv)
 	end
 	return 0
 end
+
+local list <const> = {}
+
+--- What a target stands for, as lines: with few sites, their arguments too.
+---@param one string the target
+---@param rows fun(): table? of crumb.list
+---@return string
+function list.lines(one, rows)
+	local all <const>, lines <const> = {}, {}
+	for row in rows do all[#all + 1] = row end
+	for i, row in ipairs(all) do
+		row.target = full_name(target.parse(one).kind, row)
+		lines[i] = lines_of(row, #all <= FEW)
+	end
+	return table.concat(lines, "\n")
+end
+
+return setmetatable(list, { __call = function(_, ...) return command(...) end })

@@ -34,7 +34,9 @@ local function look_at(self, probe)
 	local account <const> = probe:stats()
 	for _, one in ipairs(WHY) do
 		local count <const> = account[one[1]]
-		if count and count > 0 then once(self, probe, one[1], one[2], count, account.hits) end
+		-- Who closes a probe wants no more of its events.
+		local wanted <const> = one[1] ~= "dropped" or not probe:closed()
+		if wanted and count and count > 0 then once(self, probe, one[1], one[2], count, account.hits) end
 	end
 end
 

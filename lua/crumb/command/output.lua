@@ -117,7 +117,7 @@ end
 -- Whether rows are of more than one probe.
 local function are_many(probes)
 	local count = 0
-	for _, probe in ipairs(probes) do count = count + (probe.live.columns and 1 or 0) end
+	for _, probe in ipairs(probes) do count = count + (probe:has_rows() and 1 or 0) end
 	return count > 1
 end
 
@@ -190,7 +190,7 @@ function Output:show(x)
 	local name <const> = type(kind) == "table" and kind.__name
 	if self.format == "text" then return flushed(show.write(x)) end
 	if name == "crumb.Probe" or name == "crumb.Span" then
-		return x.live.columns and self:rows(assert(x:read()), { probe = self.session.names[x] }) or write(json.value(tostring(x)))
+		return x:has_rows() and self:rows(assert(x:read()), { probe = self.session.names[x] }) or write(json.value(tostring(x)))
 	end
 	if type(x) == "table" and x.probe and x.time and x.comm then return self:event(x) end
 	if type(x) == "table" and show.are_rows(x) then return self:rows(x, {}) end
@@ -216,12 +216,15 @@ end
 ---@param ... string
 function output.put(...) output.written(flushed(io.stdout:write(...))) end
 
+--- Whether an error says that the standard output cannot be written to.
+---@param message any
+---@return boolean
+function output.is_unwritable(message) return getmetatable(message) == Unwritable end
+
 --- Whether an error says that nobody reads the standard output any more.
 ---@param message any
 ---@return boolean
-function output.is_broken_pipe(message)
-	return getmetatable(message) == Unwritable and message.errno == EPIPE
-end
+function output.is_broken_pipe(message) return output.is_unwritable(message) and message.errno == EPIPE end
 
 ---@param session { settings: crumb.Settings } a session, unless only lines and records are written
 ---@return crumb.Output

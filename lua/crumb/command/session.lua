@@ -29,6 +29,8 @@ local SIGNALLED <const> = 128
 ---@field env table the globals of scripts; what it has not is Lua's
 ---@field probes crumb.Probe[] in their order
 ---@field names table<crumb.Probe, string> "p1", …
+---@field took table<crumb.Probe, integer> ns that attaching took
+---@field failed nil|fun(message: any, event: crumb.Event) gets what a handler raises; nil: it ends the run
 ---@field output crumb.Output
 ---@field opened crumb.Trace?
 ---@field job crumb.Process? of -c
@@ -94,15 +96,16 @@ local function attach(self, trace, given)
 	for name, value in pairs(given) do wanted[name] = value end
 	if not asks_nothing(given) then return trace:probe(wanted) end
 	wanted.capture = { "args" }
-	local probe <const> = trace:probe(wanted)
-	if probe then return probe end
+	local probe <const>, message <const>, errno <const> = trace:probe(wanted)
+	-- Here arguments may have no names: what is refused then begins with the option.
+	if probe or not message:find "^capture" then return probe, message, errno end
 	wanted.capture = nil
 	return trace:probe(wanted)
 end
 
 local function keep(self, probe, took)
 	self.probes[#self.probes + 1] = probe
-	self.names[probe] = "p" .. #self.probes
+	self.names[probe], self.took[probe] = "p" .. #self.probes, took
 	if self.settings.verbose then notices.attached(self, probe, took) end
 	return probe
 end
@@ -198,7 +201,7 @@ end
 local function write_rows(self, clear)
 	local now <const> = crumb.date(core.now())
 	for _, one in ipairs(self.probes) do
-		if one.live.columns then
+		if one:has_rows() then
 			local rows <const> = try(one:read {
 				clear = clear and not one:closed() or nil, sort = self.sort, top = self.top,
 			})
@@ -228,6 +231,43 @@ local function timers(self, trace)
 	end })
 end
 
+-- What writes the events that no handler takes.
+local function writer(self)
+	return function(event)
+		if event.truncated and not self.settings.quiet then notices.truncated(self, event) end
+		return self.output:event(event)
+	end
+end
+
+--- Delivers what has come by now, for at most `most` seconds. Events without a handler are written, as many as `lines`
+--- says.
+---@param given { most: number?, lines: integer? }
+---@return integer handled
+---@return integer left_out events that would have been written
+function Session:deliver(given)
+	local write <const>, left_out, lines = writer(self), 0, given.lines or math.maxinteger
+	local handled <const>, message <const>, errno <const> = self.opened:poll(0, {
+		most = given.most, failed = self.failed, show = function(event)
+			if lines == 0 then
+				left_out = left_out + 1
+				return true
+			end
+			lines = lines - 1
+			return write(event)
+		end,
+	})
+	return message and written(handled, message, errno) or handled or 0, left_out
+end
+
+--- Whether there is a trace, and it is open.
+---@return boolean
+function Session:tracing() return self.opened ~= nil and not self.opened:closed() end
+
+--- Says what is lost, missed or cut, each once.
+function Session:look()
+	if not self.settings.quiet and self:tracing() then notices.look(self) end
+end
+
 --- Delivers events until --duration is over, the command of -c has ended, or Ctrl-C. Those without a handler are written.
 ---@param given { duration: number?, process: crumb.Process? }?
 ---@return string why
@@ -238,10 +278,7 @@ function Session:run(given)
 	local _ <close> = timers(self, trace)
 	local done <const>, why <const>, errno <const> = trace:run {
 		duration = given.duration or self.settings.duration, process = given.process or self.job,
-		show = function(event)
-			if event.truncated and not self.settings.quiet then notices.truncated(self, event) end
-			return self.output:event(event)
-		end,
+		failed = self.failed, show = writer(self),
 	}
 	if not done then written(done, why:gsub("^trace:run: write to standard output: ", ""), errno) end
 	self.why = why
@@ -295,7 +332,8 @@ local function environment(self)
 	end
 	return setmetatable(env, { __index = function(_, name)
 		if name == "trace" then return self:trace() end
-		return _G[name]
+		local number <const> = type(name) == "string" and name:match "^p(%d+)$"
+		return number and self.probes[tonumber(number)] or _G[name]
 	end })
 end
 
@@ -305,7 +343,7 @@ local session <const> = {}
 ---@param own string? what positions in the script begin with: "script.lua:"
 ---@return crumb.Session
 function session.new(settings, own)
-	local self <const> = setmetatable({ settings = settings, probes = {}, names = {}, own = own }, Session)
+	local self <const> = setmetatable({ settings = settings, probes = {}, names = {}, took = {}, own = own }, Session)
 	self.output = output.new(self)
 	self.env = environment(self)
 	return self

@@ -575,9 +575,29 @@ function core.glob(pattern) end
 ---@return true?, string?, integer?
 function core.grace() end
 
+---@class crumb.Guard: crumb.Handle
+local Guard = {}
+
+--- As pcall; Ctrl-C raises "interrupted!" in what is called.
+---@param call function
+---@return boolean done
+---@return any ...
+function Guard:call(call, ...) end
+
+--- Has Ctrl-C until it is closed, beneath core.interrupt: it interrupts what the guard calls, and nothing else.
+---@return crumb.Guard?, string?, integer?
+function core.guard() end
+
 --- The rule for cookies and keys: what is a 64-bit integer.
 ---@return integer?, string? reason
 function core.integer(value) end
+
+--- Waits until one of the descriptors can be read, or a signal comes.
+--- Units: nanoseconds.
+---@param timeout integer
+---@param ... integer? up to 8 descriptors; nil stands for none
+---@return boolean ... for each, whether it can be read
+function core.await(timeout, ...) end
 
 --- Takes SIGINT until it is closed.
 ---@return crumb.Handle?, string?, integer?
@@ -644,6 +664,15 @@ function core.pinned_link(path) end
 
 ---@return crumb.Map?, string?, integer?
 function core.pinned_map(path) end
+
+--- A file of one's own in a folder of one's own, which are made when they are missing. What others own or may write, and
+--- a link, is refused.
+--- Errors: nil, message.
+---@param base string a folder that is there
+---@param path string below it
+---@param mode "r"|"a"|"w"
+---@return file*?, string?
+function core.private(base, path, mode) end
 
 ---@param question string see csrc/probe.c
 ---@return true?, string?, integer?

@@ -31,6 +31,7 @@ Delivery.__index = Delivery
 ---@field reached integer? the time of the record that was read last, as long as more may wait: what came in time is not missed
 ---@field process crumb.Process? ends it with its own end
 ---@field count integer events that it returned
+---@field failed nil|fun(message: any, event: crumb.Event) gets what a handler raises; nil: it is raised
 ---@field why string? it ended: "duration", "idle", "closed", "interrupted" or "exit"
 
 -- Counts what was read as positional values since the last time.
@@ -103,6 +104,15 @@ local function pause(self, loop)
 	end
 end
 
+-- What a handler raises goes to whoever wants it; but Ctrl-C ends everything.
+local function handle(handler, event, failed)
+	if not failed then return handler(event) end
+	local done <const>, message <const> = pcall(handler, event)
+	if done then return end
+	if type(message) == "string" and message:find "interrupted!$" then error(message, 0) end
+	failed(message, event)
+end
+
 -- Gives an event to its handler, or to the loop that wants it (and returns it), or lets it wait.
 local function route(self, event, loop)
 	local inbox <const> = getmetatable(event)[1]
@@ -114,7 +124,7 @@ local function route(self, event, loop)
 	if type(handler) == "table" then handler = handler[event.cookie] end
 	if handler then
 		inbox.delivered, self.handled = inbox.delivered + 1, self.handled + 1
-		handler(event)
+		handle(handler, event, loop.failed)
 		return nil
 	end
 	local wanted <const> = loop.wanted
@@ -173,7 +183,7 @@ local function new_loop(self, what, wanted, given)
 	local duration <const> = options.duration(what .. ": duration", given.duration)
 	return {
 		wanted = wanted, deadline = duration and now + duration or math.maxinteger,
-		idle = options.duration(what .. ": idle", given.idle), quiet_since = now, process = given.process,
+		idle = options.duration(what .. ": idle", given.idle), quiet_since = now, process = given.process, failed = given.failed,
 		count = 0, own = 0, until_check = CHECK_EVERY, seen = self.engine.ring:stats().delivered,
 	}
 end
@@ -262,22 +272,6 @@ function Delivery:each(what, inbox, fields, given)
 	end, nil, nil, guard
 end
 
---- Delivers events to their handlers: those there are, and those that come within a time.
----@param what string
----@param timeout number seconds
----@return integer handled
-function Delivery:poll(what, timeout)
-	local loop <const>, before <const> = new_loop(self, what, nil, { duration = timeout > 0 and timeout or nil }), self.handled
-	loop.snapshot = timeout == 0
-	-- Armed first: what the snapshot has not, wakes who waits for the descriptor.
-	self.engine:set_bell "NOW"
-	trail_of(self, loop, { snapshot = loop.snapshot })
-	self:fire(core.now())
-	next_event(self, loop)
-	if not self.engine.ring:closed() then self.engine:set_bell "NOW" end
-	return self.handled - before
-end
-
 -- Gives a loop's events to `show`; nil, message, errno: it could not.
 local function show_all(self, loop, show)
 	local event = next_event(self, loop)
@@ -289,9 +283,32 @@ local function show_all(self, loop, show)
 	return true
 end
 
+--- Delivers events to their handlers, or to `show`: those there are, and those that come within a time.
+--- Errors: nil, message, errno: what `show` returned.
+---@param what string
+---@param timeout number seconds
+---@param given { show: nil|fun(event: crumb.Event): (any?, string?, integer?), failed: function?, most: number? }
+---@return integer? handled
+---@return string?, integer?
+function Delivery:poll(what, timeout, given)
+	local loop <const> = new_loop(self, what, given.show and true or nil, {
+		duration = timeout > 0 and timeout or given.most, failed = given.failed,
+	})
+	local before <const> = self.handled
+	loop.snapshot = timeout == 0
+	-- Armed first: what the snapshot has not, wakes who waits for the descriptor.
+	self.engine:set_bell "NOW"
+	trail_of(self, loop, { snapshot = loop.snapshot })
+	self:fire(core.now())
+	local done <const>, message <const>, errno <const> = show_all(self, loop, given.show)
+	if not self.engine.ring:closed() then self.engine:set_bell "NOW" end
+	if not done then return nil, message, errno end
+	return self.handled - before + loop.count
+end
+
 --- Delivers events until something ends it, and then those that had come by its end; those without a handler go to `show`.
 ---@param what string
----@param given { duration: number?, process: crumb.Process? }
+---@param given { duration: number?, process: crumb.Process?, failed: function? }
 --- Errors: nil, message, errno: what `show` returned.
 ---@param show fun(event: crumb.Event): any?, string?, integer?
 ---@return string? why
@@ -307,7 +324,7 @@ function Delivery:run(what, given, show)
 	if not done then return nil, message, errno end
 	if loop.why == "closed" then return loop.why end
 	-- Ctrl-C interrupts Lua again, and what comes from now on is for others.
-	local rest <const> = new_loop(self, what, true, {})
+	local rest <const> = new_loop(self, what, true, { failed = given.failed })
 	rest.snapshot = true
 	trail_of(self, rest, { snapshot = true })
 	done, message, errno = show_all(self, rest, show)

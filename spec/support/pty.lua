@@ -1,0 +1,107 @@
+-- A command on a terminal, driven by keys: what it writes is waited for, and shown on a screen.
+local screen = require "support.screen"
+
+local pty = {}
+
+local DEADLINE <const> = 60
+
+local Pty = {}
+Pty.__index = Pty
+
+local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+
+--- Starts a command of the shell's. `environment`: NAME=VALUE words for it; `rows`, `columns`: 24 by 80.
+function pty.start(command, given)
+	given = given or {}
+	local rows <const>, columns <const> = given.rows or 24, given.columns or 80
+	local fifo <const> = os.tmpname()
+	os.remove(fifo)
+	assert(os.execute("mkfifo " .. fifo))
+	local script <const> = ("exec timeout %d env TERM=xterm TERMINFO=$PWD/build/fixtures/terminfo INPUTRC=/dev/null LC_ALL=C.UTF-8 "
+		.. "%s build/fixtures/pty %d %d sh -c %s <%s"):format(DEADLINE, given.environment or "", rows, columns,
+		quoted("exec " .. command), fifo)
+	local output <const> = assert(io.popen(script))
+	local input <const> = assert(io.open(fifo, "w"))
+	os.remove(fifo)
+	return setmetatable({
+		output = output, input = input, pid = tonumber(output:read "l"), all = "", seen = 1, screen = screen.new(rows, columns),
+	}, Pty)
+end
+
+--- Types.
+function Pty:type(keys)
+	self.input:write(keys)
+	self.input:flush()
+end
+
+--- Types a line.
+function Pty:enter(line) self:type(line .. "\r") end
+
+--- Gives the terminal another size.
+function Pty:resize(rows, columns)
+	self:type(("\0resize %d %d\n"):format(rows, columns))
+	local before <const> = self.screen:text()
+	self.screen = screen.new(rows, columns)
+	self.screen:write((before:gsub("\n", "\r\n")))
+end
+
+-- One more piece of what is written; nil: that was all.
+local function piece(self)
+	local line <const> = self.output:read "l"
+	if not line then return nil end
+	local text <const> = line:gsub("\\(.)", { n = "\n", ["\\"] = "\\" })
+	self.all = self.all .. text
+	self.screen:write(text)
+	return text
+end
+
+--- Waits until a condition on the screen holds; says what stood there if it never does.
+function Pty:until_(what, holds)
+	while not holds(self.screen) do
+		if not piece(self) then error(("%s; the screen:\n%s"):format(what, self.screen:text()), 3) end
+	end
+end
+
+--- Waits until that text was written, behind what was waited for before.
+function Pty:wait(plain)
+	while true do
+		local first <const>, last <const> = self.all:find(plain, self.seen, true)
+		if first then
+			self.seen = last + 1
+			return
+		end
+		if not piece(self) then
+			error(("'%s' never came:\n%s"):format(plain, self.all:sub(self.seen)), 2)
+		end
+	end
+end
+
+--- Waits until a line of the screen is that one, which the cursor is in.
+function Pty:prompt(line)
+	line = line or "crumb>"
+	self:until_(("'%s' is not where the cursor is"):format(line), function(shown) return shown:line() == line end)
+	self.seen = #self.all + 1
+end
+
+--- Sends a signal.
+function Pty:signal(name) assert(os.execute(("kill -%s %d"):format(name, self.pid))) end
+
+--- The rest of what is written, and the status.
+function Pty:finish()
+	self.input:close()
+	local begin <const> = #self.all + 1
+	while piece(self) do end
+	local _, _, status = self.output:close()
+	self.finished = true
+	return (self.all:sub(begin):gsub("\r", ""):gsub("\27%[%?2004%l", "")), status
+end
+
+function Pty:close()
+	if self.finished then return end
+	os.execute(("kill -KILL %d 2>/dev/null"):format(self.pid))
+	self:finish()
+end
+
+Pty.__close = Pty.close
+
+return pty
