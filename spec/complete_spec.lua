@@ -271,7 +271,7 @@ describe("of a probe", function()
 
 	it_traces("there are its options, methods and fields, and its arguments in a condition", function()
 		needs(DWARF)
-		session.env.p1 = session.env.probe { ("uprobe:%s:pointers"):format(DWARF), where = "pid > $big", params = { big = 3 } }
+		session.env.probe { ("uprobe:%s:pointers"):format(DWARF), where = "pid > $big", params = { big = 3 } }
 		assert.same({ "p1.where" }, becomes "p1.wh")
 		assert.same({ "p1.capture", "p1.count", "p1:clear(", "p1:close(", "p1:closed(" }, becomes "p1.c")
 		assert.same({ "p1:read(", "p1:rule(" }, becomes "p1:r")

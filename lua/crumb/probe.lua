@@ -286,6 +286,12 @@ local function numbers_of(places, what)
 	return numbers
 end
 
+--- What became of the hits so far, and nothing that must be asked of the kernel.
+---@return table<string, integer>
+function Probe:tally()
+	return account.explain(counted(self):account(numbers_of(self.live.openings or self.live.places)))
+end
+
 --- What became of every hit: hits = filtered + sampled_out + limited + repeated + aggregated + sent + lost + pending +
 --- unreturned.
 --- Of the whole probe also `delivered`, and `dropped` (events that the script never got, for they were too many or it

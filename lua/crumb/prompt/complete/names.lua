@@ -64,6 +64,9 @@ end
 local function global(session, name)
 	local own <const> = rawget(session.env, name)
 	if own ~= nil then return own end
+	for probe, called in pairs(session.names) do
+		if called == name then return probe end
+	end
 	return name == "trace" and session.opened or rawget(_G, name)
 end
 
@@ -120,6 +123,7 @@ local function globals(session, typed)
 		end
 	end
 	found.trace = found.trace or false
+	for probe, name in pairs(session.names) do found[name] = found[name] or probe end
 	for name, value in pairs(found) do
 		if name:sub(1, #typed) == typed and (typed ~= "" or name:sub(1, 1) ~= "_") then
 			items[#items + 1] = { text = name, label = label(name, value), more = true }
