@@ -37,31 +37,29 @@ local function quote_end(text, quote, at)
 end
 
 -- A string or comment in long brackets that begins at `at`: its text, and what follows; nil: it begins none.
-local function long(text, at)
+local function long_text(text, at)
 	local level <const>, from <const> = text:match("^%[(=*)%[\n?()", at)
 	if not level then return nil end
 	local to <const>, stop <const> = text:find("]" .. level .. "]", from, true)
 	return from, to, stop and stop + 1
 end
 
-local readers = {}
-
 -- Each reads a token at `at` in a frame: what follows it, and the frame that holds then; or nil and what it is in.
-function readers.comment(text, at, frame)
-	local from <const>, to <const>, after <const> = long(text, at + 2)
+local function read_comment(text, at, frame)
+	local from <const>, to <const>, after <const> = long_text(text, at + 2)
 	if from then return to and after, frame, not to and { comment = true } end
 	local line <const> = text:find("\n", at, true)
 	return line, frame, not line and { comment = true }
 end
 
-function readers.long(text, at, frame)
-	local from <const>, to <const>, after <const> = long(text, at)
+local function read_long(text, at, frame)
+	local from <const>, to <const>, after <const> = long_text(text, at)
 	if not to then return nil, frame, { string = { quote = "[", from = from - 1, text = text:sub(from) } } end
 	push(frame, "string", text:sub(from, to - 1))
 	return after, frame
 end
 
-function readers.quoted(text, at, frame)
+local function read_quoted(text, at, frame)
 	local quote <const> = text:sub(at, at)
 	local stop <const> = quote_end(text, quote, at + 1)
 	if stop then
@@ -73,19 +71,19 @@ function readers.quoted(text, at, frame)
 	return nil, frame, { string = { quote = quote, from = at, text = text:sub(at + 1) } }
 end
 
-function readers.open(text, at, frame)
+local function read_open(text, at, frame)
 	local char <const> = text:sub(at, at)
 	local inside <const> = { open = char, tokens = {}, parent = frame }
 	push(frame, "group", char).inside = inside
 	return at + 1, inside
 end
 
-function readers.close(text, at, frame)
+local function read_close(text, at, frame)
 	local char <const> = text:sub(at, at)
 	return at + 1, frame.open == CLOSES[char] and frame.parent or frame
 end
 
-function readers.sign(text, at, frame)
+local function read_sign(text, at, frame)
 	for _, pattern in ipairs(SIGNS) do
 		local found <const> = text:match(pattern, at)
 		if found then
@@ -103,16 +101,16 @@ local function worded(kind, pattern)
 	end
 end
 
-readers.name, readers.number = worded("name", "^[%a_][%w_]*"), worded("number", "^%d[%w%.]*")
+local read_name <const>, read_number <const> = worded("name", "^[%a_][%w_]*"), worded("number", "^%d[%w%.]*")
 
 local function reader_at(text, at)
-	if text:find("^%-%-", at) then return readers.comment end
-	if text:find("^%[=*%[", at) then return readers.long end
+	if text:find("^%-%-", at) then return read_comment end
+	if text:find("^%[=*%[", at) then return read_long end
 	local char <const> = text:sub(at, at)
-	if char == '"' or char == "'" then return readers.quoted end
-	if char:find "[%(%[{]" then return readers.open end
-	if CLOSES[char] then return readers.close end
-	return char:find "[%a_]" and readers.name or char:find "%d" and readers.number or readers.sign
+	if char == '"' or char == "'" then return read_quoted end
+	if char:find "[%(%[{]" then return read_open end
+	if CLOSES[char] then return read_close end
+	return char:find "[%a_]" and read_name or char:find "%d" and read_number or read_sign
 end
 
 --- Reads the bytes before the cursor.
