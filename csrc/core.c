@@ -69,6 +69,7 @@ static const luaL_Reg functions[] = {
 	{ "probe", l_probe },
 	{ "read", l_read },
 	{ "ring", l_ring_open },
+	{ "save", l_save },
 	{ "set_field", l_handle_set_field },
 	{ "symbolizer", l_symbolizer },
 	{ "spawn", l_spawn },

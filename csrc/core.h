@@ -143,6 +143,7 @@ int l_now(lua_State *L);
 int l_wall(lua_State *L);
 int l_execute(lua_State *L);
 int l_read(lua_State *L);
+int l_save(lua_State *L);
 int l_directory(lua_State *L);
 int l_private(lua_State *L);
 int l_probe(lua_State *L);

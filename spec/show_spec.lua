@@ -239,11 +239,11 @@ describe("show.folded", function()
 	}
 
 	it("is a line a stack, outermost first, the kernel's innermost", function()
-		is("a_b;<[u8_ 4]>::f;? 1\nls;main;[app];malloc;entry;do_sys_open 7", show.folded(rows, columns))
+		is("a_b;<[u8_ 4]>::f 1\nls;main;[app];malloc;entry;do_sys_open 7", show.folded(rows, columns))
 	end)
 
 	it("counts by another column on request", function()
-		is("a_b;<[u8_ 4]>::f;? 0\nls;main;[app];malloc;entry;do_sys_open 80", show.folded(rows, columns, "bytes"))
+		is("a_b;<[u8_ 4]>::f 0\nls;main;[app];malloc;entry;do_sys_open 80", show.folded(rows, columns, "bytes"))
 	end)
 
 	it("counts what a histogram holds", function()

@@ -26,6 +26,8 @@ return {
 	date = deferred "crumb.date",
 	--- The name of an errno, and what it says; see crumb.errno.
 	errno = deferred "crumb.errno",
+	--- Folded stacks as an SVG flame graph; see crumb.show.flame.
+	flame = deferred("crumb.show.flame", "svg"),
 	--- The name of a signal; see crumb.signal.
 	signal = deferred "crumb.signal",
 	--- The name of a system call's number, or its number; see crumb.syscall.

@@ -206,10 +206,13 @@ local function folded_key(row, stacks, others)
 		-- A semicolon parts frames.
 		words[#words + 1] = draw.value(row[column.name], column, text.escape):gsub(";", "_")
 	end
+	local before <const> = #words
 	for _, column in ipairs(stacks) do
 		local frames <const> = row[column.name]
-		words[#words + 1] = type(frames) == "table" and #frames > 0 and text.escape(stack.folded(frames)) or "?"
+		if type(frames) == "table" and #frames > 0 then words[#words + 1] = text.escape(stack.folded(frames)) end
 	end
+	-- Of two stacks one may be missing: a thread of the kernel has none of a program's.
+	if #words == before then words[1 + before] = "?" end
 	return table.concat(words, ";")
 end
 

@@ -125,7 +125,8 @@ function stack.folded(frames)
 	local list <const> = {}
 	for i = #frames, 1, -1 do
 		local frame <const> = frames[i]
-		local name <const> = frame.name or frame.module and ("[%s]"):format(frame.module:match "[^/]*$")
+		local module <const> = frame.module and frame.module:match "[^/]*$"
+		local name <const> = frame.name or module and (module:find "^%[" and module or ("[%s]"):format(module))
 			or ("0x%x"):format(frame.address)
 		list[#list + 1] = name:gsub("[;%c]", "_")
 	end

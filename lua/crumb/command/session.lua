@@ -285,6 +285,20 @@ function Session:run(given)
 	return why
 end
 
+local function flame(self, path, what, given)
+	if self.settings.interval then error("a flame graph is of the whole trace: leave --interval out", 0) end
+	-- It is made at once: what cannot be written is refused before there is something to lose.
+	try(core.save(path, ""))
+	if not self.why then self:run() end
+	return try(core.save(path, crumb.flame(type(what) == "string" and what or try(what:folded()), given)))
+end
+
+--- Writes the stacks of a probe, or folded ones, as a flame graph; it runs first, unless it did. No link is followed.
+---@param path string of an SVG file
+---@param what crumb.Probe|string
+---@param given { title: string?, unit: string? }? as for crumb.flame
+function Session:flame(path, what, given) return at_caller(self, flame, path, what, given) end
+
 -- How the command of -c ended, as a shell tells it. What outlives the trace is ended with it.
 local function job_status(self)
 	local job <const> = self.job
@@ -326,7 +340,7 @@ Session.__close = Session.close
 
 local function environment(self)
 	local env <const> = {}
-	for _, name in ipairs { "probe", "span", "list", "run", "every", "stats", "spawn", "show", "print" } do
+	for _, name in ipairs { "probe", "span", "list", "run", "every", "stats", "spawn", "show", "print", "flame" } do
 		local method <const> = Session[name]
 		env[name] = function(...) return method(self, ...) end
 	end

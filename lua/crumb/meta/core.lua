@@ -533,6 +533,13 @@ function core.btf(source) end
 ---@return string[]?, string?, integer?
 function core.directory(path, glob) end
 
+--- Writes a file whole. It is made beside its place and then takes it; a link is not followed.
+--- Errors: ELOOP: it is a link; EINVAL: it is something else than a plain file.
+---@param path string
+---@param bytes string
+---@return true?, string?, integer?
+function core.save(path, bytes) end
+
 --- By what number the kernel knows the cgroup of a folder.
 --- Errors: nil, message, errno: EINVAL it is of another file system.
 ---@param path string

@@ -170,10 +170,19 @@ local function aligned(rows, columns)
 	return table.concat(lines, "\n")
 end
 
+-- Those of a row that are there; when none is, the first, so that one sees it.
+local function present(row, stacks)
+	local list <const> = {}
+	for _, column in ipairs(stacks) do
+		if row[column.name] then list[#list + 1] = column end
+	end
+	return #list > 0 and list or { stacks[1] }
+end
+
 local function block(row, plain, stacks, histograms)
 	local lines <const> = {}
 	if #plain > 0 then lines[1] = table.concat(draw.words(row, plain), " ") end
-	for _, column in ipairs(stacks) do
+	for _, column in ipairs(present(row, stacks)) do
 		lines[#lines + 1] = text.escape(column.name)
 		draw.stack(lines, row[column.name], "    ")
 	end

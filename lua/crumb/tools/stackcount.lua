@@ -8,7 +8,10 @@ return {
 		parser:option "--where":argname "EXPRESSION":description "Which hits count."
 		parser:option "--top":argname "N":convert(math.tointeger):description "Only the most frequent."
 		parser:flag "--kernel":description "The kernel's stacks instead of the programs'."
-		parser:flag "--folded":description "A stack a line, for flame graphs."
+		parser:mutex(
+			parser:flag "--folded":description "A stack a line, for flame graphs.",
+			parser:option "--svg":argname "FILE":description "Write a flame graph."
+		)
 	end,
 	run = function(session, given)
 		session.sort, session.top = "-count", given.top
@@ -16,7 +19,9 @@ return {
 			count = true, by = { "comm", given.kernel and "kstack" or "ustack" }, where = given.where, missing = "skip",
 			table.unpack(given.target),
 		}
-		if given.folded then
+		if given.svg then
+			session:flame(given.svg, stacks, { title = table.concat(given.target, " "), unit = "hits" })
+		elseif given.folded then
 			session:run()
 			session:print(stacks:folded())
 		end

@@ -1,0 +1,95 @@
+-- The tools that look at the processor and at memory, on a program that says what it does.
+local child = require "support.child"
+local cli = require "support.cli"
+local features = require "crumb.bpf.features"
+local lab = require "support.lab"
+
+local BUSY <const> = "build/fixtures/busy"
+
+-- What a tool says of a command; `status`, and nothing on standard error.
+local function run(command, ...)
+	local text <const>, status <const>, errors <const> = cli.run("-c", command, ...)
+	assert.same({ "", 0 }, { errors, status })
+	return text
+end
+
+-- "comm;a;b 12" of each line, as a list of { path, count }.
+local function folded(text)
+	local list <const> = {}
+	for path, count in text:gmatch "([^\n]+) (%d+)\n" do
+		list[#list + 1] = { path = path, count = math.tointeger(tonumber(count)) }
+	end
+	return list
+end
+
+local function sum_of(stacks, pattern)
+	local sum = 0
+	for _, one in ipairs(stacks) do
+		if one.path:find(pattern) then sum = sum + one.count end
+	end
+	return sum
+end
+
+describe("profile", function()
+	local stacks
+
+	setup(function()
+		local hook <const> = features.hook "profile"
+		if not hook.cookie then pending(hook.why or "no samples of the processor") end
+		stacks = folded(run(BUSY .. " hot=900 warm=300", "profile", "--folded"))
+	end)
+
+	it("tells which code is busy", function()
+		local hot <const>, warm <const>, all <const> =
+			sum_of(stacks, ";main;hot;"), sum_of(stacks, ";main;warm;"), sum_of(stacks, "^busy;")
+		assert.is_true(hot > warm and warm > 0, ("hot %d, warm %d"):format(hot, warm))
+		-- 1.2 seconds of the processor at 99 Hz, and what starting takes.
+		assert.is_true(all >= 90, all .. " samples")
+		assert.is_true(hot + warm >= 0.8 * all, ("%d of %d"):format(hot + warm, all))
+	end)
+
+	it("shows the hottest stacks, the innermost frame first", function()
+		local text <const> = run(BUSY .. " hot=300", "profile", "--top", "1", "--user")
+		assert.matches("^comm=busy count=%d+\nustack\n    turn%+0x%x+ %(.*/busy%) at .*busy%.c:%d+\n    hot%+0x%x+ ", text)
+		assert.is_nil(text:find("comm=", 5, true))
+	end)
+
+	it("takes the program's stacks, the kernel's, or both", function()
+		local user <const> = cli.run("-c", BUSY .. " hot=50", "--json", "profile", "--user")
+		local kernel <const> = cli.run("-c", BUSY .. " hot=50", "--json", "profile", "--kernel")
+		assert.is_truthy(user:find('"ustack":', 1, true))
+		assert.is_nil(user:find('"kstack":', 1, true))
+		assert.is_truthy(kernel:find('"kstack":', 1, true))
+		assert.is_nil(kernel:find('"ustack":', 1, true))
+	end)
+
+	it("leaves idle processors out", function()
+		assert.equal(0, sum_of(folded((cli.run("-d", "300ms", "profile", "--folded"))), "^swapper"))
+	end)
+
+	it("takes those that an expression chooses", function()
+		assert.equal(0, sum_of(folded(run(BUSY .. " hot=200", "profile", "--folded", "--where", "comm ~= 'busy'")), "^busy"))
+	end)
+
+	it("writes a flame graph", function()
+		child.setup()
+		local path <const> = child.folder .. "/profile.svg"
+		assert.equal("", run(BUSY .. " hot=300", "profile", "--svg", path))
+		local svg <const> = lab.read(path)
+		assert.matches("<title>hot\n%d+ samples, %d+%.%d+%%</title>", svg)
+		assert(os.execute(("ln -s %s %s/link.svg"):format(path, child.folder)))
+		local _, status <const>, errors <const> = cli.run("-d", "30", "profile", "--svg", child.folder .. "/link.svg")
+		assert.equal(1, status)
+		assert.equal("crumb: write link.svg: it is a link, which is not followed: name the file itself\n",
+			(errors:gsub(child.folder .. "/", "")))
+		assert.equal(svg, lab.read(path))
+		child.teardown()
+	end)
+
+	it("refuses what is no frequency", function()
+		assert.equal(2, (select(2, cli.run("profile", "--hz", "x"))))
+		local _, status <const>, errors <const> = cli.run("profile", "--hz", "100000000")
+		assert.equal(1, status)
+		assert.matches("^crumb: attach profile:hz:100000000: .* the frequency may be more than ", errors)
+	end)
+end)
