@@ -198,6 +198,8 @@ describe("values", function()
 			{ "ksym(ip) == 'x'", "ksym(ip)", "'ksym(ip)' is for output only, and no text" },
 			{ "symbol == 'x'", "symbol", "the kernel does not know symbol: give the site a cookie of its own, and compare cookie" },
 			{ "symbol == 1", "symbol", "the kernel does not know symbol: give the site a cookie of its own, and compare cookie" },
+			{ "bswap(arg0) == 1", "arg0", "how many bytes 'arg0' has is not known: write bswap(u16(arg0)), or u32" },
+			{ "ntohs(arg0) == 1", "ntohs", "no function 'ntohs': write bswap(u16(x))" },
 			{ "ntop(arg0) == 'x'", "ntop(arg0)", "an address has 4 or 16 bytes: write ntop(x, 4) or ntop(x, 16)" },
 			{ "args == 1", "args", "args has no value of its own: write args.NAME" },
 			{ "args.file == 1", "args.file", "args.file is not known: user functions have no named arguments: arg0 … arg5 work" },

@@ -127,6 +127,8 @@ describe("paths", function()
 			["args.seventh"] = -7, ["args.file"] = 0x1000, ["(args.file).inode.ino"] = 77, ["args.file + 8"] = 0x1008,
 			["str(args.file.own.name, 2)"] = "co", ["args.file.own.address.bytes[15]"] = ("x"):byte(),
 			["bytes(args.file.own.name, 3)"] = "cor", ["ntop(args.file.own.address)"] = ("x"):rep(16),
+			["bswap(args.mode)"] = 0x80, ["bswap(args.fd)"] = 0xfeffffff, ["bswap(u16(0x1234))"] = 0x3412,
+			["bswap(u64[args.file.inode])"] = 77 << 56, ["bswap(bswap(args.file.own.ino))"] = 77,
 			["args.file.data"] = 0, ["args.file.is_open"] = 1, ["args.file.path[2]"] = ("r"):byte(),
 		} do
 			assert.equal(expected, run(compile({ capture = { x = text } }, scope.kprobe()), world).x, text)
@@ -457,7 +459,7 @@ describe("names", function()
 	it("are what may be written", function()
 		local names = table.concat(expression.names(scope.tracepoint()), " ")
 		assert.equal("args.address args.delta args.filename args.flags args.prev_comm args.prev_pid cgroup comm cookie cpu elapsed gid "
-			.. "kstack nsecs pid symbol task tid time uid ustack str( bytes( entry( ksym( usym( ntop( errno( signal( syscall( "
+			.. "kstack nsecs pid symbol task tid time uid ustack str( bytes( entry( ksym( usym( ntop( bswap( errno( signal( syscall( "
 			.. "u8( u16( u32( u64( s8( s16( s32( s64(", names)
 		names = table.concat(expression.names(scope.uprobe { pair = "call" }), " ")
 		for _, word in ipairs { "retval", "latency", "arg5", "reg.ax", "sp" } do

@@ -140,6 +140,20 @@ describe("a process that is followed", function()
 		assert.same({}, calls:read())
 	end)
 
+	it("is none to a probe of the trace that means all processes", function()
+		trace:close()
+		trace = assert(crumb.trace { pid = root.pid, follow = true })
+		local stranger <close> = Victim.start "family"
+		local own <const>, all <const> = family {}, family {
+			pid = false, where = "pid in $two", params = { two = { root.pid, stranger.pid } },
+		}
+		root:tell "hit 2"
+		stranger:tell "hit 3"
+		assert.same({ [root.pid] = 2 }, counts(own))
+		assert.same({ [root.pid] = 2, [stranger.pid] = 3 }, counts(all))
+		assert.error_matches(function() trace:probe { FAMILY, pid = true } end, "pid: expected a number, or false for all processes$")
+	end)
+
 	it("has events that say whose they are", function()
 		local probe <const> = assert(trace:probe { FAMILY, pid = root.pid, follow = true })
 		root:tell "hit 1"

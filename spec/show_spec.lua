@@ -202,6 +202,11 @@ describe("show.event", function()
 		is_line("ls[4711] malloc a=1 b=x latency=5ns", { b = "x", a = 1, latency = 5 })
 	end)
 
+	it("shows what a handler has left or added as the rule has it, if it is the rule's", function()
+		is_line("ls[4711] malloc a=1 error=ENOENT wait=1.50ms", { wait = 1500000, error = "ENOENT", a = 1 },
+			{ { name = "gone" }, { name = "wait", time = true }, { name = "a" } })
+	end)
+
 	it("shows times with their unit, and stacks below", function()
 		is_line("ls[4711] malloc wait=1.50ms\n    st\n"
 			.. "        malloc+0x10 (libc.so.6)\n        0x401000 (/bin/app+0x1000)\n        main+0x0 at m.c:7",

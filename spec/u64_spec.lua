@@ -1,6 +1,7 @@
 -- crumb.u64 and the small tables of numbers: errno, signal, syscall, date.
 local core = require "crumb.core"
 local date = require "crumb.date"
+local endpoint = require "crumb.endpoint"
 local errno = require "crumb.errno"
 local signal = require "crumb.signal"
 local syscall = require "crumb.syscall"
@@ -93,6 +94,16 @@ describe("errno", function()
 	it("knows no others", function()
 		for _, n in ipairs { 0, 134, 511, 520, 4095, math.mininteger, math.maxinteger } do assert.is_nil(errno(n)) end
 		assert.error_matches(function() errno "2" end, "^errno: expected an integer$")
+	end)
+end)
+
+describe("endpoint", function()
+	it("puts a port behind an address", function()
+		assert.equal("127.0.0.1:80", endpoint("127.0.0.1", 80))
+		assert.equal("[fe80::1]:80", endpoint("fe80::1", 80))
+		assert.equal("10.0.0.1:80", endpoint("::ffff:10.0.0.1", 80))
+		assert.equal("[::]:?", endpoint("::", false))
+		assert.equal("?:80", endpoint(false, 80))
 	end)
 end)
 

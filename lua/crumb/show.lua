@@ -80,11 +80,12 @@ function show.rows(rows, columns)
 	return draw.rows(rows, columns or show.columns(rows))
 end
 
-local function captures_in(event)
-	local cells <const> = {}
+local function captures_in(event, known)
+	local cells <const>, by_name <const> = {}, {}
+	for _, cell in ipairs(known or {}) do by_name[cell.name] = cell end
 	for _, name in ipairs(sorted_names(event)) do
 		if not COMMON[name] then
-			cells[#cells + 1] = { name = name, kind = type(event[name]) == "table" and "ustack" or nil }
+			cells[#cells + 1] = by_name[name] or { name = name, kind = type(event[name]) == "table" and "ustack" or nil }
 		end
 	end
 	return cells
@@ -95,7 +96,7 @@ end
 ---@param cells { name: string, kind: string? }[]? the rule's
 ---@return { name: string, kind: string? }[]
 function show.captures(event, cells)
-	local own <const> = captures_in(event)
+	local own <const> = captures_in(event, cells)
 	for _, cell in ipairs(cells or {}) do
 		if event[cell.name] == nil then return own end
 	end

@@ -42,6 +42,7 @@ local function merged(...)
 end
 
 local function check_shared(given)
+	if given.pid == true then error("pid: expected a number, or false for all processes", 0) end
 	for _, name in ipairs { "pid", "tid", "ring_size", "rows", "sites" } do
 		if given[name] and given[name] < 1 then error(("%s: expected 1 or more, got %d"):format(name, given[name]), 0) end
 	end
@@ -56,6 +57,11 @@ end
 local function with_defaults(self, given)
 	local all <const> = {}
 	for name in pairs(words.SHARED) do all[name] = self.options[name] end
+	if given.pid == false then
+		all.pid, all.tid, all.follow = nil, nil, nil
+		given = merged(given)
+		given.pid = nil
+	end
 	all.max = nil -- of a rule that is an aggregate, unless it is a number
 	all.most = type(given.max) == "number" and given.max or self.options.max or false
 	return merged(all, given)

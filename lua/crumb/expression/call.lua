@@ -91,8 +91,24 @@ local function converted(c, ast)
 	local value <const> = c:integer(ast.arguments[1])
 	return {
 		kind = "integer", node = c.graph:convert(value.node, width, signed), unsigned = width == 8 and not signed,
-		time = value.time,
+		time = value.time, size = width,
 	}
+end
+
+-- The bytes of a number in the other order: as many as its type has.
+local function bswap(c, ast)
+	local argument <const>, graph <const> = ast.arguments[1], c.graph
+	local value <const> = c:integer(argument)
+	local size <const> = value.size or value.type and path.size_of(value.type)
+	if not size then
+		c:refuse(argument, "how many bytes '%s' has is not known: write bswap(u16(%s)), or u32", c:text(argument), c:text(argument))
+	end
+	local swapped = graph:constant(0)
+	for byte = 0, size - 1 do
+		local one <const> = graph:bits(value.node, 8 * byte, 8, false)
+		swapped = graph:calculate("OR", swapped, graph:calculate("SHL", one, graph:constant(8 * (size - 1 - byte))))
+	end
+	return { kind = "integer", node = swapped, size = size, unsigned = size == 8 }
 end
 
 local function symbolic(kind)
@@ -135,6 +151,7 @@ local FUNCTIONS <const> = {
 	entry = { entry, 1, 1, "entry(x)" },
 	ksym = { symbolic "ksym", 1, 1, "ksym(x)" },
 	usym = { symbolic "usym", 1, 1, "usym(x)" },
+	bswap = { bswap, 1, 1, "bswap(x)" },
 	ntop = { ntop, 1, 2, "ntop(x), or ntop(x, n)" },
 	errno = { named "errno", 1, 1, "errno(x)" },
 	signal = { named "signal", 1, 1, "signal(x)" },

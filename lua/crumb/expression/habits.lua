@@ -88,6 +88,7 @@ habits.FUNCTIONS = {
 	nsecs = "write time, in ns",
 	int8 = "write s8(x)", int16 = "write s16(x)", int32 = "write s32(x)", int64 = "write s64(x)",
 	uint8 = "write u8(x)", uint16 = "write u16(x)", uint32 = "write u32(x)", uint64 = "write u64(x)",
+	ntohs = "write bswap(u16(x))", ntohl = "write bswap(u32(x))", htons = "write bswap(u16(x))", htonl = "write bswap(u32(x))",
 	delete = "nothing is deleted here: probe:read { clear = true } empties a table",
 	exit = "write trace:close() in the handler",
 	len = "there is no length: bytes(x, n) takes any expression for n",

@@ -16,9 +16,13 @@ local function names_by_value(values)
 	return function(value) return names[value] or value end
 end
 
+-- What stands before an IPv4 address in one of IPv6.
+local MAPPED <const> = ("\0"):rep(10) .. "\xff\xff"
+
 -- "ntop" of 4 bytes or of 16.
 local function address(bytes)
 	if #bytes == 4 then return ("%d.%d.%d.%d"):format(bytes:byte(1, 4)) end
+	if bytes:sub(1, 12) == MAPPED then return "::ffff:" .. address(bytes:sub(13)) end
 	local groups <const> = { (">I2I2I2I2I2I2I2I2"):unpack(bytes) }
 	local first, length, at = nil, 1, 1
 	while at <= 8 do

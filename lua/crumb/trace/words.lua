@@ -23,10 +23,11 @@ words.TRACE = merged(words.SHARED, { sites = "integer" })
 
 words.PROBE = merged(words.SHARED, choice.OPTIONS, rule.OPTIONS, {
 	handler = "function|table", returns = "boolean", once = "boolean", max = "integer|string|table|boolean",
+	pid = "integer|boolean",
 })
 
 words.SPAN = merged(words.SHARED, rule.OPTIONS, {
-	from = "table", to = "table", handler = "function|table", cookie = "integer",
+	from = "table", to = "table", handler = "function|table", cookie = "integer", pid = "integer|boolean",
 })
 
 local KEY <const> = { key = "string|table", where = "string" }
