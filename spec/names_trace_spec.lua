@@ -55,4 +55,15 @@ describe("functions by name", function()
 			assert.same({ "elf_one 2", "elf_two 1" }, counted(trace, FIXTURES .. name, "elf_[ot][nw]*[eo]"))
 		end)
 	end
+
+	it_traces("of a process that has not become its program: in the library that all have", function(trace)
+		local _, missing <const> = crumb.list "uprobe:libssl:SSL_read"
+		if missing then pending "no libssl here" end
+		local job <const> = assert(trace:spawn { "/bin/true" })
+		assert.equal("SSL_read", assert(crumb.list("uprobe:libssl:SSL_read", { pid = job.pid }))().name)
+		local _, why <const> = crumb.list("uprobe:exe:main", { pid = job.pid })
+		assert.equal(("uprobe:exe:main: process %d has not become its program yet: give the program's path"):format(job.pid), why)
+		assert(job:start())
+		assert.same({ exit = 0 }, job:wait())
+	end)
 end)

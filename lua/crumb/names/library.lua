@@ -1,7 +1,7 @@
 --- library: the files that a bare name in a target means.
 --
--- Of a process, what that process has mapped; otherwise the libraries in the dynamic linker's cache. Never PATH, never
--- LD_LIBRARY_PATH: the environment must not choose what root attaches to.
+-- Of a process, what that process has mapped; otherwise, and of one that has not become its program yet, the libraries in
+-- the dynamic linker's cache. Never PATH, never LD_LIBRARY_PATH: the environment must not choose what root attaches to.
 
 local core <const> = require "crumb.core"
 local glob <const> = require "crumb.names.glob"
@@ -157,6 +157,18 @@ local function in_process(name, pid)
 	return nil, ("process %d has no '%s' mapped%s: give its path"):format(pid, name, near(name, files)), ENOENT
 end
 
+local function read(who, what)
+	local file <close> = io.open(("/proc/%s/%s"):format(who, what), "rb")
+	return file and file:read "a" or ""
+end
+
+-- A child that waits to become its program is a copy of this process still: it does not tell what it will map.
+local function waits(pid)
+	local parent <const> = read(pid, "status"):match "\nPPid:\t(%d+)"
+	return parent ~= nil and parent == read("self", "status"):match "\nPid:\t(%d+)"
+		and read(pid, "cmdline") == read("self", "cmdline")
+end
+
 --- The files that a name without a "/" means.
 --- Shape: `open` is what to open, where that is not the path
 ---@param name string a library's name, a glob, or with a pid `exe` or the name of what is mapped
@@ -166,9 +178,13 @@ end
 ---@return integer? errno
 function library.files(name, pid)
 	if name == "exe" and not pid then return nil, "'exe' is the program of a process: give its pid", EINVAL end
-	if name == "exe" then return { { path = ("/proc/%d/exe"):format(pid) } } end
-	if pid then return in_process(name, pid) end
-	return library.in_cache(name)
+	if not pid then return library.in_cache(name) end
+	if waits(pid) then
+		if name ~= "exe" then return library.in_cache(name) end
+		return nil, ("process %d has not become its program yet: give the program's path"):format(pid), ENOENT
+	end
+	if name ~= "exe" then return in_process(name, pid) end
+	return { { path = ("/proc/%d/exe"):format(pid) } }
 end
 
 return library
