@@ -68,9 +68,18 @@ local function run_script(settings, load_, own, ...)
 	return failed(without_position(result, own), traceback)
 end
 
+-- What is said of a script that is no Lua: where, why, and in crumb's words what another tracer's program does.
+local function with_answer(why, source)
+	local answer <const> = source and require("crumb.command.bpftrace").answer(source)
+	return answer and why .. "\n" .. answer or why
+end
+
 local function run_code(settings, code, given)
 	_G.arg = { [0] = "-e", table.unpack(given) }
-	return run_script(settings, function(env) return load(code, "=(-e)", "t", env) end, "(-e):", table.unpack(given))
+	return run_script(settings, function(env)
+		local chunk <const>, why <const> = load(code, "=(-e)", "t", env)
+		return chunk, why and with_answer(why, code)
+	end, "(-e):", table.unpack(given))
 end
 
 local function run_file(settings, path, given)
@@ -82,8 +91,13 @@ local function run_file(settings, path, given)
 	end
 	_G.arg = { [0] = path, table.unpack(given) }
 	return run_script(settings, function(env)
+		if not name then
+			local source <const> = io.read "a"
+			local chunk <const>, why <const> = load((source:gsub("^#[^\n]*", "")), "=stdin", "t", env)
+			return chunk, why and with_answer(why, source)
+		end
 		local chunk <const>, why <const> = loadfile(name, "t", env)
-		return chunk, why and why:gsub("^cannot read [^\n]*: ", path .. ": ")
+		return chunk, why and with_answer(why:gsub("^cannot read [^\n]*: ", path .. ": "), (core.read(name)))
 	end, (name or "stdin") .. ":", table.unpack(given))
 end
 

@@ -13,7 +13,7 @@ local lab <const> = require "support.lab"
 
 local beside = {}
 
-local DEADLINE <const> = 60
+local DEADLINE <const>, PATIENCE <const> = 60, 6
 local STEP <const> = 0.02
 local SIGINT <const>, SIGKILL <const> = 2, 9
 
@@ -77,8 +77,11 @@ end
 ---@return string errors
 function Tracer:finish()
 	await(self)
-	self.process:kill(SIGINT)
-	self.process:wait(DEADLINE)
+	-- bpftrace misses one now and then.
+	for _ = 1, DEADLINE // PATIENCE do
+		self.process:kill(SIGINT)
+		if self.process:wait(PATIENCE) then break end
+	end
 	local text <const>, errors <const> = lab.read(self.output), lab.read(self.output .. ".errors")
 	self:close()
 	return lines_of(text), errors
