@@ -1,5 +1,8 @@
 -- Tools of files and system calls, each run on a load of its own, as people run it.
+local child = require "support.child"
 local cli = require "support.cli"
+local core = require "crumb.core"
+local features = require "crumb.bpf.features"
 
 -- A tool on a command: its lines, with the first words as given.
 local function run(command, ...)
@@ -16,6 +19,19 @@ local function matches(lines, pattern)
 		if line:find(pattern) then count = count + 1 end
 	end
 	return count
+end
+
+-- Of the kernel, "task" needs its types.
+local function needs_btf()
+	if not core.read "/sys/kernel/btf/vmlinux" then pending "this kernel has no BTF" return true end
+end
+
+-- Writes 23 times 1000 bytes to a file of its own, syncs it, and reads it at once.
+local LOAD <const> = "dd if=/dev/zero of=%s/crumbs bs=1000 count=23 conv=fsync status=none; exec cat %s/crumbs >/dev/null"
+
+-- A tool on that load.
+local function run_load(...)
+	return run(("sh -c '%s'"):format(LOAD:format(child.folder, child.folder)), "--follow", ...)
 end
 
 describe("syscount", function()
@@ -41,5 +57,102 @@ describe("syscount", function()
 		assert.equal(total, longest)
 		assert.is_true(tonumber(total) >= 100000000)
 		assert.equal(2, #lines)
+	end)
+end)
+
+describe("statsnoop", function()
+	before_each(child.setup)
+	after_each(child.teardown)
+
+	it("shows paths by whatever call, and what came of it", function()
+		local folder <const> = child.folder
+		local script <const> = ("test -e %s/no; test -e %s; ls -d %s/nothing 2>/dev/null; true"):format(folder, folder, folder)
+		local lines <const> = run(("sh -c '%s'"):format(script), "--follow", "statsnoop")
+		assert.equal(1, matches(lines, (" sh%%[%%d+%%] %%l+ error=ENOENT path=%s/no retval=%%-2 latency="):format(folder)))
+		assert.equal(1, matches(lines, (" sh%%[%%d+%%] %%l+ path=%s retval=0 latency="):format(folder)))
+		assert.is_true(matches(lines, (" ls%%[%%d+%%] %%l+ error=ENOENT path=%s/nothing "):format(folder)) > 0)
+		assert.equal(0, matches(lines, 'path=""'))
+	end)
+
+	it("shows what failed", function()
+		local script <const> = ("test -e %s/no; test -e %s; true"):format(child.folder, child.folder)
+		local lines <const> = run(("sh -c '%s'"):format(script), "statsnoop", "--failed")
+		assert.equal(1, matches(lines, child.folder .. "/no "))
+		assert.equal(0, matches(lines, child.folder .. " "))
+	end)
+end)
+
+describe("fsslower", function()
+	before_each(child.setup)
+	after_each(child.teardown)
+
+	it("shows each operation on files that takes long enough", function()
+		if needs_btf() then return end
+		local lines <const> = run_load("fsslower", "--min", "0")
+		assert.equal(2, matches(lines, " open%l* file=crumbs fs=%w+ retval=%d latency="))
+		assert.equal(23, matches(lines, " dd%[%d+%] write file=crumbs fs=%w+ offset=%d+ retval=1000 latency="))
+		assert.equal(1, matches(lines, " dd%[%d+%] write file=crumbs fs=%w+ offset=22000 "))
+		assert.equal(1, matches(lines, " dd%[%d+%] fsync file=crumbs fs=%w+ retval=0 latency="))
+		assert.equal(1, matches(lines, " cat%[%d+%] %l+ file=crumbs fs=%w+ offset=0 retval=23000 latency="))
+		assert.equal(0, matches(lines, " file=zero "))
+	end)
+
+	it("leaves out what is fast, or elsewhere", function()
+		if needs_btf() then return end
+		assert.same({}, run_load("fsslower", "--min", "60000"))
+		assert.same({}, run_load("fsslower", "--min", "0", "--type", "nonefs"))
+	end)
+end)
+
+describe("filetop", function()
+	before_each(child.setup)
+	after_each(child.teardown)
+
+	it("adds up what is read and written, by file and process", function()
+		if needs_btf() then return end
+		local lines <const> = run_load("--csv", "filetop", "--interval", "50")
+		assert.equal("date,pid,comm,file,bytes,read,reads,writes,written", lines[1])
+		assert.equal(1, matches(lines, ",%d+,dd,crumbs,23000,0,0,23,23000$"))
+		assert.equal(1, matches(lines, ",%d+,cat,crumbs,23000,23000,1,0,0$"))
+		assert.equal(0, matches(lines, ",zero,"))
+	end)
+
+	it("shows the first by what is asked", function()
+		if needs_btf() then return end
+		local lines <const> = run_load("--csv", "filetop", "--interval", "50", "--sort", "writes", "--top", "1", "--all")
+		assert.equal(2, #lines)
+		assert.matches(",%d+,dd,crumbs,", lines[2])
+	end)
+end)
+
+describe("vfsstat", function()
+	before_each(child.setup)
+	after_each(child.teardown)
+
+	it("counts what file systems are asked", function()
+		local hook <const> = features.hook "kprobe"
+		if not hook.cookie then pending(hook.why or "no kprobes") return end
+		local script <const> = child.folder .. "/script"
+		local file <const> = assert(io.open(script, "w"))
+		file:write((LOAD:gsub("exec cat.*", "mkdir %%s/a; mv %%s/a %%s/b; rmdir %%s/b; rm %%s/crumbs"):gsub("%%s", child.folder)))
+		file:close()
+		local lines <const> = run("sh " .. script, "--follow", "--csv", "vfsstat", "--interval", "50")
+		for _, line in ipairs {
+			"security_inode_create,1", "vfs_mkdir,1", "vfs_rename,1", "vfs_rmdir,1", "vfs_unlink,1", "[%l_]*_fsync[%l_]*,1",
+		} do
+			assert.equal(1, matches(lines, ",?" .. line .. "$"), line)
+		end
+		for _, line in ipairs(lines) do
+			local writes <const> = line:match ",?vfs_write,(%d+)$"
+			if writes then assert.equal(23, tonumber(writes)) end
+		end
+	end)
+
+	it("says it where there are no kprobes", function()
+		local hook <const> = features.hook "kprobe"
+		if hook.cookie then pending "this kernel has kprobes" return end
+		local text <const>, status <const>, errors <const> = cli.run("vfsstat", "--duration", "1")
+		assert.same({ "", 1 }, { text, status })
+		assert.matches("^crumb: kprobe:vfs_read: this kernel has no kprobes", errors)
 	end)
 end)
