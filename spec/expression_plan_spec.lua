@@ -460,7 +460,7 @@ describe("names", function()
 		local names = table.concat(expression.names(scope.tracepoint()), " ")
 		assert.equal("args.address args.delta args.filename args.flags args.prev_comm args.prev_pid cgroup comm cookie cpu elapsed gid "
 			.. "kstack nsecs pid symbol task tid time uid ustack str( bytes( entry( ksym( usym( ntop( bswap( errno( signal( syscall( "
-			.. "u8( u16( u32( u64( s8( s16( s32( s64(", names)
+			.. "disk( u8( u16( u32( u64( s8( s16( s32( s64(", names)
 		names = table.concat(expression.names(scope.uprobe { pair = "call" }), " ")
 		for _, word in ipairs { "retval", "latency", "arg5", "reg.ax", "sp" } do
 			assert.truthy((" " .. names .. " "):find(" " .. word .. " ", 1, true), word)

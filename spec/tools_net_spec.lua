@@ -1,8 +1,11 @@
 -- The tools of the network and of block devices, each on a load of its own, as people run them.
+local beside = require "support.beside"
 local cli = require "support.cli"
 local core = require "crumb.core"
+local disk_of = require "support.disk"
 local features = require "crumb.bpf.features"
 
+local NO_DISK <const> = "no block device that specs may write to: loop devices are missing"
 local VICTIM <const> = "build/fixtures/tcp_victim"
 
 -- What a tool prints of a command, and what the command says by itself: its ports and pids.
@@ -94,5 +97,45 @@ describe("the tool", function()
 			["gethostbyname host=127.0.0.2"] = 1 }, counted(lines, "^%S+ host_victim%[%d+%] (.*) latency=[%d.]+%ls$"))
 		lines = run("build/fixtures/host_victim 127.0.0.1 1x.2 =127.0.0.2", "gethostlatency", "-x")
 		assert.same({ ["EAI_NONAME host=1x.2"] = 1 }, counted(lines, "error=(.*) latency="))
+	end)
+
+	it("biosnoop shows each request, and whose it is", function()
+		if needs_types() then return end
+		local there <const> = disk_of.with(function(device, disk)
+			local lines <const> = run(("build/fixtures/disk_victim %s 2 1"):format(device), "biosnoop", "--disk", disk)
+			local pattern <const> = "^%S+ disk_victim%[%d+%] (%l+) bytes=(%d+) disk=(%S+) flags=%u+ queued=[%d.]+%ls sector=(%d+)"
+				.. " latency=[%d.]+%ls$"
+			assert.same({
+				[("read 4096 %s 0"):format(disk)] = 1, [("read 4096 %s 8"):format(disk)] = 1,
+				[("write 4096 %s 16"):format(disk)] = 1, [("flush 0 %s 0"):format(disk)] = 1,
+			}, counted(lines, pattern))
+		end)
+		if not there then pending(NO_DISK) return end
+		assert.same({ "", 1, "crumb: there is no disk 'nothing'\n" }, { cli.run("biosnoop", "--disk", "nothing") })
+	end)
+
+	-- The requests that rows of CSV tell of, by their keys.
+	local function totals(lines, pattern)
+		local sums <const> = {}
+		for _, line in ipairs(lines) do
+			local key <const>, count <const> = line:match(pattern)
+			if key then sums[key] = (sums[key] or 0) + tonumber(count) end
+		end
+		return sums
+	end
+
+	it("biolatency counts the requests of a disk, and of a process", function()
+		local there <const> = disk_of.with(function(device, disk)
+			local load <const> = ("build/fixtures/disk_victim %s 5 3"):format(device)
+			local tool <close> = assert(beside.start(("build/crumb --csv biolatency --by-flags --disk %s"):format(disk)))
+			assert(os.execute(load))
+			assert.same({ RS = 5, WS = 3, FF = 1 }, totals(tool:finish(), "^(%u+),latency,%d*,%d*,(%d+)$"))
+			local text <const> = cli.run("-c", load, "--csv", "biolatency", "--queued", "--by-disk")
+			local lines <const> = {}
+			for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+			assert.same({ [disk] = 9 }, totals(lines, "^(%w+),latency,%d*,%d*,(%d+)$"))
+		end)
+		if not there then pending(NO_DISK) return end
+		assert.same({ "", 1, "crumb: there is no disk 'nothing'\n" }, { cli.run("biolatency", "--disk", "nothing") })
 	end)
 end)

@@ -1,8 +1,10 @@
 -- crumb.u64 and the small tables of numbers: errno, signal, syscall, date.
 local core = require "crumb.core"
 local date = require "crumb.date"
+local disk = require "crumb.disk"
 local endpoint = require "crumb.endpoint"
 local errno = require "crumb.errno"
+local numbers = require "crumb.expression.numbers"
 local signal = require "crumb.signal"
 local syscall = require "crumb.syscall"
 local u64 = require "crumb.u64"
@@ -94,6 +96,19 @@ describe("errno", function()
 	it("knows no others", function()
 		for _, n in ipairs { 0, 134, 511, 520, 4095, math.mininteger, math.maxinteger } do assert.is_nil(errno(n)) end
 		assert.error_matches(function() errno "2" end, "^errno: expected an integer$")
+	end)
+end)
+
+describe("disk", function()
+	it("names devices, and numbers them", function()
+		for name, number in pairs(disk.all()) do
+			assert.equal(name, disk.find(number))
+			assert.equal(number, disk.find(name))
+			assert.equal(number, numbers.type "disk".values[name])
+		end
+		assert.is_nil(disk.find "no such disk")
+		assert.is_nil(disk.find(-1))
+		assert.error_matches(function() disk.find {} end, "^disk: expected an integer, or a name$")
 	end)
 end)
 

@@ -24,6 +24,8 @@ return {
 	demangle = require "crumb.core".demangle,
 	--- The wall's time of an event's; see crumb.date.
 	date = deferred "crumb.date",
+	--- The name of a block device's number, or its number; see crumb.disk.find.
+	disk = deferred("crumb.disk", "find"),
 	--- A network address with a port; see crumb.endpoint.
 	endpoint = deferred "crumb.endpoint",
 	--- The name of an errno, and what it says; see crumb.errno.

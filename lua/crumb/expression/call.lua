@@ -156,6 +156,7 @@ local FUNCTIONS <const> = {
 	errno = { named "errno", 1, 1, "errno(x)" },
 	signal = { named "signal", 1, 1, "signal(x)" },
 	syscall = { named "syscall", 1, 1, "syscall(x)" },
+	disk = { named "disk", 1, 1, "disk(x)" },
 }
 for word in pairs(INTEGERS) do FUNCTIONS[word] = { converted, 1, 1, word .. "(x)" } end
 

@@ -114,7 +114,7 @@ local BOOLEANS <const> = { ["true"] = 1, ["false"] = 0 }
 
 --- The names and functions that may stand alone.
 name.FUNCTIONS = {
-	"str", "bytes", "entry", "ksym", "usym", "ntop", "bswap", "errno", "signal", "syscall",
+	"str", "bytes", "entry", "ksym", "usym", "ntop", "bswap", "errno", "signal", "syscall", "disk",
 	"u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64",
 }
 

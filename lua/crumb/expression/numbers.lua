@@ -11,21 +11,24 @@ local KNOWN <const> = {
 
 local types <const> = {}
 
-local function type_of(word)
+local function values_of(word)
 	local module <const>, last <const>, sign <const> = table.unpack(KNOWN[word])
 	local name_of <const>, values <const> = require(module), {}
 	for number = 0, last do
 		local name <const> = name_of(number)
 		if name then values[name] = sign * number end
 	end
-	return { kind = "enum", size = 8, signed = true, values = values }
+	return values
 end
 
+local function enumeration(values) return { kind = "enum", size = 8, signed = true, values = values } end
+
 --- The enumeration that a function of the language stands for.
----@param word "errno"|"signal"|"syscall"
+---@param word "errno"|"signal"|"syscall"|"disk"
 ---@return table type
 function numbers.type(word)
-	types[word] = types[word] or type_of(word)
+	if word == "disk" then return enumeration(require "crumb.disk".all()) end -- they come and go
+	types[word] = types[word] or enumeration(values_of(word))
 	return types[word]
 end
 
