@@ -13,16 +13,20 @@
 #include "emit.h"
 #include "pair.h"
 
+static __always_inline void keep_stacks(struct frame *frame)
+{
+	keep_stack(frame, KEY_KSTACK);
+	keep_stack(frame, KEY_USTACK);
+}
+
 /* Sends and adds what the rule accepted; the outcome. */
 static __always_inline __u32 deliver(struct frame *frame, struct body *body)
 {
 	__u32 flags = body->flags, outcome = OUTCOME(aggregated);
 	bool whole = true;
 
-	if (flags & BODY_STACK_KEYS) {
-		keep_stack(frame, KEY_KSTACK);
-		keep_stack(frame, KEY_USTACK);
-	}
+	if (flags & BODY_STACK_KEYS)
+		keep_stacks(frame);
 	if (body->aggregates || flags & BODY_ROW)
 		whole = aggregate(frame, body);
 	if (!whole)
@@ -72,14 +76,18 @@ static __always_inline void outlets(void *context, struct frame *frame, struct b
 		reported(frame, outcome != OUTCOME(lost));
 }
 
-static __always_inline void begin(struct frame *frame, struct body *body)
+static __always_inline void begin(void *context, struct frame *frame, struct body *body)
 {
 	if (!accepts(frame, body, body->open_start) || !has_key(frame, body)) {
 		count_hit(frame, OUTCOME(filtered));
 		return;
 	}
-	/* Without a scratch slot it counts the pair as refused. */
-	take_scratch(frame);
+	/* Without a scratch slot it counts the pair as refused.  A call's stacks are those of its end. */
+	if (take_scratch(frame) &&
+	    (body->flags & (BODY_STACK_KEYS | BODY_CALL)) == BODY_STACK_KEYS) {
+		read_stacks(context, frame, body->flags);
+		keep_stacks(frame);
+	}
 	open_pair(frame, body);
 }
 
@@ -124,7 +132,7 @@ static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 	if (body && body->flags & BODY_ONCE && !pair_ends && repeats(frame, false))
 		return;
 	if (body && with_pairs && role == ROLE_OPEN) {
-		begin(frame, body);
+		begin(context, frame, body);
 	} else if (body) {
 		if (accepts(frame, body, body->start))
 			outlets(context, frame, body);

@@ -9,6 +9,7 @@
 #define CRUMB_PAIR_H
 
 #include "account.h"
+#include "aggregate.h"
 #include "emit.h"
 #include "goroutine.h"
 
@@ -104,6 +105,13 @@ __noinline int save_cell(struct frame *frame, struct body *body, __u32 number, _
 	if (!scratch)
 		return at;
 	output = &body->saved[number];
+	if (output->kind == OUTPUT_KSTACK || output->kind == OUTPUT_USTACK) {
+		cell = output->kind == OUTPUT_KSTACK ? scratch->kstack_number
+						     : scratch->ustack_number;
+		scratch->pair.cells[number] = cell;
+		scratch->pair.failed |= (__u32)!cell << number;
+		return at;
+	}
 	cell = slot(frame, output->slot);
 	if (slot_failed(frame, output->slot)) {
 		scratch->pair.failed |= 1 << number;

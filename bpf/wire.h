@@ -173,7 +173,7 @@ enum output_kind {
 	OUTPUT_SLOT, /* the cell is the slot's value */
 	OUTPUT_STRING, /* the string at the slot's address, at most `size` bytes */
 	OUTPUT_BYTES, /* so many bytes at the slot's address as the slot `length` says, at most `size` */
-	OUTPUT_KSTACK, /* addresses of 8 bytes */
+	OUTPUT_KSTACK, /* addresses of 8 bytes; of a pair's cell the number of the stack in `stacks` */
 	OUTPUT_USTACK,
 	OUTPUT_SAVED, /* the pair's cell number `slot`, with the piece it names */
 };

@@ -370,7 +370,8 @@ describe("spans", function()
 			{ { key = "pid", count = true }, "count: the table is of the span: say it beside from and to" },
 			{ { key = "pid", capture = { "arg0 + 1" } },
 				'capture[1]: it needs a name, by which `to` speaks of it: capture = { name = "arg0 + 1" }' },
-			{ { key = "pid", capture = { k = "kstack" } }, "capture.k: 'kstack' is a stack, and no number\n    kstack\n    ^^^^^^" },
+			{ { key = "pid", capture = { k = "bytes(arg0, 4)" } },
+				"capture.k: 'bytes(arg0, 4)' is a piece of memory, and no number\n    bytes(arg0, 4)\n    ^^^^^^^^^^^^^^" },
 		}, scope.uprobe { pair = "from" })
 	end)
 

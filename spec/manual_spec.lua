@@ -13,6 +13,7 @@ local PRINTED <const> = {
 	{ "^ls\t[%u_]+\t%d+$" },
 	{ "^ls\t%d+\t%d+\t%d+$" },
 	{ "^waker=%d+\nlatency %(ns%)\n%[" },
+	{ ";schedule.* %d+$" },
 }
 
 -- Lua, or some fields of a table; what stands for more is left out.

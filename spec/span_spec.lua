@@ -1,4 +1,5 @@
 -- A span: two places, paired by a key.
+local crumb = require "crumb"
 local lab = require "support.lab"
 local tracer = require "support.tracer"
 
@@ -128,11 +129,49 @@ describe("a span", function()
 		assert.equal(trace.engine.pools.sites:size(), trace.engine.pools.sites:left())
 	end)
 
+	it_traces("begins in several ways, each with its key and its condition", function(trace, victim)
+		local span <const> = assert(trace:span {
+			from = {
+				{ UPROBE .. "hit_a", key = "tid", capture = { how = "1" } },
+				{ UPROBE .. "say", key = "tid + 0", where = "arg1 == 2", capture = { how = "arg1 * 10" } },
+			},
+			to = { UPROBE .. "hit_b", key = "tid" }, pid = victim.pid, count = true, by = { "how" },
+		})
+		victim:call("hit_a", 1)
+		victim:call("hit_b", 1)
+		victim:call("say", 3) -- with 0, 1 and 2
+		assert.equal(20, span:pending()[1].how)
+		victim:call("hit_b", 1)
+		local rows <const> = assert(span:read())
+		assert.same({ { 1, 1 }, { 20, 1 } }, tracer.pick(rows, "how", "count"))
+		tracer.adds_up(span:stats(), 4)
+		assert.equal(2, span:stats().filtered)
+		assert.same({ "hit_a", "say" }, { span.sites[1].symbol, span.sites[2].symbol })
+		span.where = "how > 1" -- of both
+		victim:call("hit_a", 1)
+		victim:call("hit_b", 1)
+		assert.equal(3, span:stats().filtered)
+	end)
+
+	it_traces("may be of everybody in a trace that is of one process", function(_, victim)
+		local mine <close> = assert(crumb.trace { pid = 1 })
+		local ends_of <const> = ends(victim, { count = true, by = {} })
+		ends_of.pid = nil
+		local none <const> = assert(mine:span(ends_of))
+		ends_of.pid, ends_of.where = false, ("pid == %d"):format(victim.pid)
+		local all <const> = assert(mine:span(ends_of))
+		victim:call("hit_a", 1)
+		victim:call("hit_b", 1)
+		assert.same({ {}, 1 }, { assert(none:read()), assert(all:read())[1].count })
+	end)
+
 	it_traces("says what is wrong with it", function(trace)
 		local from <const>, to <const> = { UPROBE .. "hit_a", key = "pid" }, { UPROBE .. "hit_b", key = "pid" }
 		for _, row in ipairs {
 			{ { from = from }, "trace:span: to: expected { TARGET, key = EXPRESSION }" },
 			{ { from = { UPROBE .. "hit_a" }, to = to }, "trace:span: from: it needs a key, such as key = \"args.pid\"" },
+			{ { from = { from, 1 }, to = to }, "trace:span: from[2]: expected { TARGET, key = EXPRESSION }" },
+			{ { from = { from, { UPROBE .. "hit_c" } }, to = to }, "trace:span: from[2]: it needs a key" },
 			{ { from = from, to = to, where = "pid == 1", nonsense = 1 }, "trace:span: no option 'nonsense'" },
 			{ { from = from, to = { UPROBE .. "hit_b", key = { "pid", "tid" } } }, "trace:span: key: from and to have keys of one form" },
 			{ { from = { UPROBE .. "hit_a", key = "pid", wher = "x" }, to = to }, "trace:span: from: no option 'wher' (nearest: where)" },
@@ -144,6 +183,8 @@ describe("a span", function()
 		for _, row in ipairs {
 			{ { from = { UPROBE .. "hit_a", key = "nonsense" }, to = to }, "^key: no name 'nonsense'" },
 			{ { from = from, to = { UPROBE .. "hit_e", key = "pid" } }, "no symbol 'hit_e'" },
+			{ { from = { from, { UPROBE .. "hit_c", key = "pid", capture = { x = "1" } } }, to = to },
+				"^from: the same values are to be captured at all beginnings" },
 		} do
 			local span <const>, message <const> = trace:span(row[1])
 			assert.is_nil(span)

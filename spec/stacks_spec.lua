@@ -194,3 +194,62 @@ describe("the map of stacks", function()
 		assert.is_true(held() <= 1)
 	end)
 end)
+
+describe("a stack that a span's beginning kept", function()
+	local NEXT <const> = "uprobe:build/fixtures/chain:count_call" -- which chain_inner calls then
+
+	local function kept(more)
+		local given <const> = {
+			from = { INNER, key = "tid", capture = { way = "ustack", number = "7" } }, to = { NEXT, key = "tid" }, pid = victim.pid,
+		}
+		for name, value in pairs(more) do given[name] = value end
+		return assert(trace:span(given))
+	end
+
+	it("is a key of its rows", function()
+		local span <const> = kept { count = true, sum = { sevens = "number" }, by = { "way", "comm" } }
+		victim:call("chain", 5)
+		victim:call("other", 7)
+		local rows <const> = assert(span:read { sort = "-count" })
+		assert.equal(2, #rows)
+		assert.same({ OTHER, 7, 49, "chain" }, { names(rows[1].way), rows[1].count, rows[1].sevens, rows[1].comm })
+		assert.same({ CHAIN, 5, 35, "chain" }, { names(rows[2].way), rows[2].count, rows[2].sevens, rows[2].comm })
+		assert.matches("main;chain_other;chain_inner 7", span:folded(), 1, true)
+		assert.matches("main;chain_other;chain_inner 49", span:folded "sevens", 1, true)
+	end)
+
+	it("is in its events, beside those of the end", function()
+		local span <const> = kept { capture = { "way", here = "ustack", "number" } }
+		victim:call("other", 1)
+		for event in span:events { idle = 0 } do
+			assert.same({ OTHER, 7 }, { names(event.way), event.number })
+			assert.matches("^count_call .*main$", names(event.here))
+			assert.matches("chain_other", tostring(event), 1, true)
+		end
+		assert.equal(1, span:stats().delivered)
+	end)
+
+	it("is told of what is pending, and has names when the process is gone", function()
+		local span <const> = assert(trace:span {
+			from = { INNER, key = "tid", capture = { way = "ustack", kernel = "kstack" } },
+			to = { "uprobe:build/fixtures/chain:main", key = "tid" }, pid = victim.pid, count = true,
+		})
+		victim:call("chain", 1)
+		trace:poll(0.2)
+		victim:stop()
+		local list <const> = span:pending()
+		assert.equal(1, #list)
+		assert.equal(CHAIN, names(list[1].way))
+		assert.is_true(list[1].kernel == false or #list[1].kernel > 0)
+		assert.equal("getpgid", list[1].symbol)
+		victim = Victim.start "chain"
+	end)
+
+	it("is no number", function()
+		local span <const>, message <const> = trace:span {
+			from = { INNER, key = "tid", capture = { way = "ustack" } }, to = { NEXT, key = "tid" }, sum = "way",
+		}
+		assert.is_nil(span)
+		assert.matches("is a stack, and no number", message, 1, true)
+	end)
+end)

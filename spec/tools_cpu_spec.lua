@@ -93,3 +93,65 @@ describe("profile", function()
 		assert.matches("^crumb: attach profile:hz:100000000: .* the frequency may be more than ", errors)
 	end)
 end)
+
+local function needs(hook)
+	local has <const> = features.hook(hook)
+	if not has.cookie then pending(has.why or "no cookies here") return true end
+end
+
+describe("offcputime", function()
+	setup(function() needs "tracepoint" end)
+
+	local function waits(load, ...)
+		return folded(run(BUSY .. load, "offcputime", "--folded", ...))
+	end
+
+	it("sums how long threads wait, by stack", function()
+		local stacks <const> = waits " nap=300 hot=50 nap=200"
+		local asleep <const> = sum_of(stacks, "^busy;.*nanosleep")
+		assert.is_true(asleep >= 250000, asleep .. " us")
+		for _, one in ipairs(stacks) do
+			assert.is_nil(one.path:find("bpf_prog", 1, true))
+			if one.path:find "nanosleep" then assert.matches("^busy;.*;main;.*;.*nanosleep.*schedule", one.path) end
+		end
+	end)
+
+	it("takes waits of a length, and of a state", function()
+		assert.equal(0, sum_of(waits(" nap=50", "--min", "10s"), ""))
+		assert.is_true(sum_of(waits(" nap=50", "--max", "10s"), "nanosleep") > 10000)
+		assert.is_true(sum_of(waits(" nap=50", "--state", "S"), "nanosleep") > 10000)
+		assert.equal(0, sum_of(waits(" nap=50", "--state", "D"), "nanosleep"))
+	end)
+
+	it("shows the longest, as a table and as a flame graph", function()
+		local text <const> = run(BUSY .. " nap=300", "offcputime", "--top", "1", "--user")
+		assert.matches("^comm=busy count=%d+ us=%d%d%d%d%d%d+\nustack\n    .*main%+0x", text)
+		child.setup()
+		run(BUSY .. " nap=300", "offcputime", "--svg", child.folder .. "/waits.svg")
+		assert.matches("<title>main\n[%d,]+ us, ", lab.read(child.folder .. "/waits.svg"))
+		child.teardown()
+	end)
+end)
+
+describe("runqlat", function()
+	setup(function() needs "tracepoint" end)
+
+	local function total(text)
+		local sum = 0
+		for count in text:gmatch ",(%d+)%f[\n\0]" do sum = sum + math.tointeger(tonumber(count)) end
+		return sum
+	end
+
+	it("draws how long threads wait for a processor", function()
+		local text <const> = cli.run("-d", "500ms", "runqlat")
+		assert.matches("^latency %(ns%)\n%[", text)
+		local by <const> = cli.run("-d", "500ms", "--csv", "runqlat", "--by", "comm")
+		assert.matches("^comm,histogram,low,high,bucket\n", by)
+	end)
+
+	it("counts each wait of a process", function()
+		if needs "rawtracepoint" then return end
+		local waits <const> = total((cli.run("-c", BUSY .. (" nap=1"):rep(40), "--csv", "runqlat", "--by", "pid")))
+		assert.is_true(waits >= 30 and waits < 400, waits .. " waits")
+	end)
+end)

@@ -259,12 +259,13 @@ end
 
 --- The rows as flame graphs want them: "main;malloc 12", a line a stack.
 --- Errors: nil, message, errno; raises when there is no stack among the keys.
+---@param column string? which counts; the first count or sum
 ---@return string?, string?, integer?
-function Probe:folded()
+function Probe:folded(column)
 	check_aggregates(self, "probe:folded")
 	local rows <const>, message <const>, errno <const> = rows_of(self)
 	if not rows then return nil, message, errno end
-	return options.finish("probe:folded", show.folded, rows, self.live.columns)
+	return options.finish("probe:folded", show.folded, rows, self.live.columns, column)
 end
 
 --- Takes out the calls of threads that have ended in the midst of them: they never return.

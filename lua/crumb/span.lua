@@ -23,8 +23,25 @@ function Span.__index(self, name)
 	return Probe.__index(self, name)
 end
 
+-- What the beginning of a pair captured; false: it could not be read.
+local function captured(self, pair)
+	local row <const> = {}
+	for name, kept in pairs(self.live.kept) do
+		local cell <const> = pair.cells[kept.cell + 1]
+		if pair.failed >> kept.cell & 1 ~= 0 then
+			row[name] = false
+		elseif kept.kind == "string" then
+			row[name] = pair.bytes:sub((cell & 0xffff) + 1, (cell & 0xffff) + (cell >> 16 & 0xffff))
+		else
+			row[name] = self.resolve[kept.kind] and self.resolve[kept.kind](cell) or cell
+		end
+	end
+	return row
+end
+
 --- What has begun and not ended.
---- Shape: a list of { key = its value, or a list of two, time = when it began, age =, symbol =, cookie = }, the oldest first
+--- Shape: a list of { key = its value, or a list of two, time = when it began, age =, symbol =, cookie = } with what the
+--- beginning captured, the oldest first
 --- Units: nanoseconds of CLOCK_MONOTONIC
 ---@return table[]
 function Span:pending()
@@ -34,10 +51,10 @@ function Span:pending()
 	for key, pair in pairs_of.each(self.live.engine) do
 		local place <const> = places[pair.site]
 		if key.owner == owner and place then
-			list[#list + 1] = {
-				key = self.keys == 2 and { key.a, key.b } or key.a, time = pair.time, age = now - pair.time,
-				symbol = place.site.symbol, cookie = place.site.cookie,
-			}
+			local row <const> = captured(self, pair)
+			row.key, row.time, row.age = self.keys == 2 and { key.a, key.b } or key.a, pair.time, now - pair.time
+			row.symbol, row.cookie = place.site.symbol, place.site.cookie
+			list[#list + 1] = row
 		end
 	end
 	table.sort(list, function(a, b) return a.time < b.time end)
@@ -54,9 +71,8 @@ local function merged(...)
 	return all
 end
 
-local function check_end(given, name, known)
-	local one <const> = given[name]
-	if not one then error(("%s: expected { TARGET, key = EXPRESSION }"):format(name), 0) end
+local function check_end(one, name, known)
+	if type(one) ~= "table" then error(("%s: expected { TARGET, key = EXPRESSION }"):format(name), 0) end
 	options.call(name, function() options.check(name, one, known) end)
 	if not one.key then error(("%s: it needs a key, such as key = \"args.pid\""):format(name), 0) end
 	if one.pid then error(("%s: pid goes beside from and to: it is of what begins"):format(name), 0) end
@@ -65,9 +81,17 @@ end
 
 local function count_of(key) return type(key) == "table" and #key or 1 end
 
--- The rule of the beginning, for expression.compile.
-local function opening_of(from, filters)
-	return function(rule)
+-- The beginnings: one, or a list of them.
+local function check_from(given)
+	local from <const> = given.from
+	if type(from) ~= "table" or type(from[1]) ~= "table" then return { check_end(from, "from", words.FROM) } end
+	for i, one in ipairs(from) do check_end(one, ("from[%d]"):format(i), words.FROM) end
+	return from
+end
+
+-- The rule of a beginning, for expression.compile.
+local function opening_of(filters)
+	return function(rule, from)
 		return merged(filters, {
 			key = from.key, where = from.where, capture = from.capture, params = rule.options.params,
 			epoch = rule.options.epoch,
@@ -75,33 +99,43 @@ local function opening_of(from, filters)
 	end
 end
 
--- Both ends' places; the sites of the end take no cookies of the trace's.
-local function places_of(trace, inbox, from, to, files)
-	local most <const> = trace.options.max
-	local begin <const>, bits <const>, skipped <const> =
-		opening.sites(trace, merged({ max = most }, from), false, files)
-	if not begin then return nil, bits, skipped end
-	local finish <const>, of_end <const>, missing <const> =
-		opening.sites(trace, merged({ max = most }, to, { cookie = to.cookie or 0 }), false, files)
-	if not finish then return nil, of_end, missing end
+-- Places of one end; what is not attached is added to `skipped`.
+local function places_of(trace, inbox, pair, given, files, skipped)
+	local chosen <const>, bits <const>, missing <const> =
+		opening.sites(trace, merged({ max = trace.options.max }, given), false, files)
+	if not chosen then return nil, bits, missing end
 	table.move(missing, 1, #missing, #skipped + 1, skipped)
-	local openings <const>, message <const>, errno <const> = opening.places(trace, inbox, begin, bits, "from")
-	if not openings then return nil, message, errno end
-	local places <const>, why <const>, number <const> = opening.places(trace, inbox, finish, of_end, "to")
-	if not places then
-		opening.give_back(trace, openings)
-		return nil, why, number
-	end
-	return openings, places, skipped
+	return opening.places(trace, inbox, chosen, bits, pair, pair == "from" and given or nil)
 end
 
-local function attach(trace, attachment, openings, places, given, skipped)
-	local done <const>, message <const>, errno <const> = opening.attach(trace, attachment, places, "to",
-		{ missing = given.to.missing, progress = given.progress }, skipped)
-	if not done then return nil, message, errno end
-	return opening.attach(trace, attachment, openings, "from", {
-		pid = given.pid, follow = given.follow, missing = given.from.missing, progress = given.progress,
-	}, skipped)
+-- The places of all beginnings, one list for each, and those of the end, which take no cookies of the trace's.
+local function both_ends(trace, inbox, from, to, files, skipped)
+	local lists <const>, all <const> = {}, {}
+	for i = 1, #from + 1 do
+		local one <const> = from[i]
+		local places <const>, message <const>, errno <const> = places_of(trace, inbox, one and "from" or "to",
+			one or merged(to, { cookie = to.cookie or 0 }), files, skipped)
+		if not places then
+			opening.give_back(trace, all)
+			return nil, message, errno
+		end
+		lists[i] = places
+		table.move(places, 1, #places, #all + 1, all)
+	end
+	return lists, all
+end
+
+-- Ends before beginnings.
+local function attach(trace, attachment, lists, from, given, skipped)
+	for i = #lists, 1, -1 do
+		local one <const> = from[i] or given.to
+		local done <const>, message <const>, errno <const> =
+			opening.attach(trace, attachment, lists[i], from[i] and "from" or "to", {
+				pid = from[i] and given.pid or nil, follow = from[i] and given.follow, missing = one.missing, progress = given.progress,
+			}, skipped)
+		if not done then return nil, message, errno end
+	end
+	return true
 end
 
 --- Opens a span; trace:span is this.
@@ -110,14 +144,17 @@ end
 ---@param given table
 ---@return crumb.Span?, string?, integer?
 function span.open(trace, given)
-	local from <const>, to <const> = check_end(given, "from", words.FROM), check_end(given, "to", words.TO)
+	local from <const>, to <const> = check_from(given), check_end(given.to, "to", words.TO)
 	if given.where and to.where then error("where: in to, or beside it, not both", 0) end
-	if count_of(from.key) ~= count_of(to.key) then error("key: from and to have keys of one form", 0) end
+	for _, one in ipairs(from) do
+		if count_of(one.key) ~= count_of(to.key) then error("key: from and to have keys of one form", 0) end
+	end
 	local files <close> = choice.files()
-	local self <const> = trace:prepare(given, Span)
-	local openings <const>, places <const>, skipped <const> = places_of(trace, self.inbox, from, to, files)
-	if not openings then return nil, places, skipped end
-	local all <const> = table.move(places, 1, #places, #openings + 1, table.move(openings, 1, #openings, 1, {}))
+	local self <const>, skipped <const> = trace:prepare(given, Span), {}
+	local lists <const>, all <const>, refused <const> = both_ends(trace, self.inbox, from, to, files, skipped)
+	if not lists then return nil, all, refused end
+	local places <const> = lists[#lists]
+	local openings <const> = table.move(all, 1, #all - #places, 1, {})
 	local wanted <const>, why, number = trace:rule(merged(given, { where = given.where or to.where }))
 	if not wanted then
 		trace:abandon(self, all)
@@ -128,12 +165,12 @@ function span.open(trace, given)
 	local filters <const> = { pid = wanted.options.pid, tid = wanted.options.tid, follow = wanted.options.follow }
 	wanted.options.pid, wanted.options.tid, wanted.options.follow, wanted.options.key = nil, nil, nil, to.key
 	rawset(self, "live", trace:live(given, self, {
-		places = places, openings = openings, opening = opening_of(from, filters), owner = openings[1].number, pairs = true,
+		places = places, openings = openings, opening = opening_of(filters), owner = openings[1].number, pairs = true,
 	}))
 	rawset(self, "pairs", "span")
-	rawset(self, "keys", count_of(from.key))
+	rawset(self, "keys", count_of(to.key))
 	return trace:complete(self, wanted, all, given, skipped, function()
-		return attach(trace, self.attachment, openings, places, given, skipped)
+		return attach(trace, self.attachment, lists, from, given, skipped)
 	end)
 end
 

@@ -26,6 +26,7 @@ local WHY <const> = {
 	{ "lost", "%d of %d hits are lost: there was no room; take fewer (where, sample, limit), or more ring_size or rows" },
 	{ "dropped", "%d of %d events were never read" },
 	{ "rows_lost", "%d of %d hits found no room in the table: give it more rows" },
+	{ "refused", "%d of %d that began found no room: too many were pending" },
 	{ "unreturned", "%d of %d calls never returned, or there was no room for them" },
 	{ "missed", "the kernel missed %d hits, besides %d that were seen" },
 }
@@ -34,8 +35,8 @@ local function look_at(self, probe)
 	local account <const> = probe:stats()
 	for _, one in ipairs(WHY) do
 		local count <const> = account[one[1]]
-		-- Who closes a probe wants no more of its events.
-		local wanted <const> = one[1] ~= "dropped" or not probe:closed()
+		-- Who closes a probe wants no more of its events; that what a span is of begins anew is nothing strange.
+		local wanted <const> = (one[1] ~= "dropped" or not probe:closed()) and (one[1] ~= "unreturned" or probe.pairs == "call")
 		if wanted and count and count > 0 then once(self, probe, one[1], one[2], count, account.hits) end
 	end
 end

@@ -81,6 +81,13 @@ end
 ---@return crumb.Trace
 function Session:trace() return at_caller(self, open) end
 
+--- The process of -p or -c, which all probes trace only; nil: there is none.
+---@return integer?
+function Session:pid()
+	at_caller(self, open)
+	return self.job and self.job.pid or self.settings.pid
+end
+
 local ASKS <const> = { "capture", "count", "sum", "avg", "min", "max", "hist", "lhist", "handler" }
 
 local function asks_nothing(given)
@@ -290,13 +297,13 @@ local function flame(self, path, what, given)
 	-- It is made at once: what cannot be written is refused before there is something to lose.
 	try(core.save(path, ""))
 	if not self.why then self:run() end
-	return try(core.save(path, crumb.flame(type(what) == "string" and what or try(what:folded()), given)))
+	return try(core.save(path, crumb.flame(type(what) == "string" and what or try(what:folded(given and given.column)), given)))
 end
 
 --- Writes the stacks of a probe, or folded ones, as a flame graph; it runs first, unless it did. No link is followed.
 ---@param path string of an SVG file
 ---@param what crumb.Probe|string
----@param given { title: string?, unit: string? }? as for crumb.flame
+---@param given { title: string?, unit: string?, column: string? }? as for crumb.flame; `column`: as for probe:folded
 function Session:flame(path, what, given) return at_caller(self, flame, path, what, given) end
 
 -- How the command of -c ended, as a shell tells it. What outlives the trace is ended with it.

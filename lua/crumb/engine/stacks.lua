@@ -8,9 +8,15 @@
 ---@field engine crumb.Engine
 ---@field tables table<crumb.Table, boolean> those with stacks among their keys; true: emptied since the last exchange
 ---@field used integer stacks that may be in the map of tables that were emptied
+---@field holders table<table, true> who has numbers of stacks elsewhere than in tables
 ---@field before crumb.Map?
 local Stacks = {}
 Stacks.__index = Stacks
+
+--- Pairs keep numbers of stacks: as long as there may be some, the map stays.
+---@param holder table
+---@param holds boolean
+function Stacks:hold(holder, holds) self.holders[holder] = holds or nil end
 
 --- A table with stacks among its keys.
 function Stacks:add(one) self.tables[one] = false end
@@ -37,7 +43,7 @@ end
 function Stacks:emptied(one, rows)
 	if self.tables[one] == nil then return true end
 	self.tables[one], self.used = true, self.used + rows
-	if 2 * self.used < self.engine.limits.stacks or not all_emptied(self.tables) then return true end
+	if 2 * self.used < self.engine.limits.stacks or next(self.holders) or not all_emptied(self.tables) then return true end
 	local old <const> = self.engine.inner.stacks
 	self.engine.inner.stacks = nil
 	local made <const>, message <const>, errno <const> = self.engine:only "stacks"
@@ -60,11 +66,15 @@ function Stacks:find(number)
 	return map and map:lookup(number) or self.before and self.before:lookup(number)
 end
 
+--- Whether anybody keeps stacks.
+---@return boolean
+function Stacks:wanted() return next(self.tables) ~= nil or next(self.holders) ~= nil end
+
 --- Calls a function with each process that has left a new stack since the last time, and that stack: who looks its names
 --- up now has them when it has ended.
 ---@param call fun(known: table)
 function Stacks:meet(call)
-	if not next(self.tables) then return end
+	if not self:wanted() then return end
 	for pid, number in self.engine.maps.newcomers:each() do
 		self.engine.maps.newcomers:delete(pid)
 		local known <const> = self:find(number)
@@ -78,4 +88,4 @@ end
 
 ---@param engine crumb.Engine
 ---@return crumb.Stacks
-return function(engine) return setmetatable({ engine = engine, tables = {}, used = 0 }, Stacks) end
+return function(engine) return setmetatable({ engine = engine, tables = {}, holders = {}, used = 0 }, Stacks) end

@@ -122,9 +122,11 @@ local function wants(what, kind)
 	return false
 end
 
-local function has_stacks(keys)
-	for _, key in ipairs(keys) do
-		if key.kind == "KSTACK" or key.kind == "USTACK" then return true end
+-- Whether a list has stacks, of outputs, keys or columns.
+local function has_stacks(list)
+	for _, one in ipairs(list) do
+		local kind <const> = one.kind:upper()
+		if kind == "KSTACK" or kind == "USTACK" then return true end
 	end
 	return false
 end
@@ -158,6 +160,7 @@ local function plan_of(c, what, pool)
 		texts = pool.texts, patterns = pool.patterns, sets = pool.sets, text_sets = pool.text_sets,
 		event = what.event, row = has_row(what.values), small = what.words <= limits.SMALL_WORDS,
 		kstack = wants(what, "KSTACK"), ustack = wants(what, "USTACK"), stack_keys = has_stacks(what.keys),
+		stack_columns = has_stacks(what.key_columns),
 		call = c.scope.pair == "call",
 		sample = number_option(c, "sample"), limit = number_option(c, "limit"),
 		cells = what.cells, columns = { keys = what.key_columns, values = what.values },
@@ -240,7 +243,9 @@ local function captures_of_from(c, saves)
 		local value = c:value(ast)
 		value = path.string(c, value) or value
 		if value.kind == "string" then
-			list[#list + 1] = { name = one.name, text = saves:text(value, false), value = value }
+			list[#list + 1] = { name = one.name, piece = saves:text(value, false), value = value }
+		elseif value.kind == "kstack" or value.kind == "ustack" then
+			list[#list + 1] = { name = one.name, piece = saves:stack(value.kind), value = value }
 		else
 			value = c:as_integer(value, ast)
 			local number <const> = saves:scalar({ a = value.node })
@@ -274,10 +279,15 @@ local function of_from(c, pool)
 		cells = {}, event = false }, pool)
 	plan.steps, plan.open_start, plan.key_start, plan.start = steps, 0, places[key_start], 0
 	plan.key_slots, plan.saved, plan.captures = { slot_of(keys[1]), slot_of(keys[2]) }, outputs_of(saved), {}
+	for _, output in ipairs(saved) do
+		if output.kind == "KSTACK" then plan.kstack = true end
+		if output.kind == "USTACK" then plan.ustack = true end
+	end
+	plan.stack_keys = plan.kstack or plan.ustack
 	for _, one in ipairs(captures) do
 		local value <const> = one.value
 		plan.captures[one.name] = {
-			cell = one.text and one.text.slot or one.cell, kind = value.kind, unsigned = value.unsigned, type = value.type,
+			cell = one.piece and one.piece.slot or one.cell, kind = value.kind, unsigned = value.unsigned, type = value.type,
 			time = value.time, clock = value.clock, shown = value.shown,
 		}
 	end
@@ -294,7 +304,7 @@ local function of_to(c, pool)
 	for word, kept in pairs(from.captures) do
 		local value <const> = {}
 		for key, field in pairs(kept) do value[key] = field end
-		if kept.kind == "integer" then value.node, value.cell = c.graph:kept(kept.cell), nil end
+		if kept.kind ~= "string" then value.node, value.cell = c.graph:kept(kept.cell), nil end
 		c.kept[word] = value
 	end
 	local decides <const>, what <const> = condition_of(c), outlets_of(c)

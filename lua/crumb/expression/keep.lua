@@ -39,9 +39,9 @@ function Pool:text_set(values) return place_of(self.text_sets, values) end
 local Saves <const> = {}
 Saves.__index = Saves
 
---- What a pair keeps: scalars, which are the first slots at its end, then texts.
+--- What a pair keeps: scalars and the numbers of stacks, which are the first slots at its end, then texts.
 function keep.saves()
-	return setmetatable({ nodes = {}, places = {}, texts = {} }, Saves)
+	return setmetatable({ nodes = {}, places = {}, stacks = {}, texts = {} }, Saves)
 end
 
 --- The number of the cell that keeps a SAVED node.
@@ -52,6 +52,16 @@ function Saves:scalar(node)
 		self.places[node], self.nodes[place + 1] = place, node.a
 	end
 	return place
+end
+
+--- The stack that is kept, a table whose `slot` is its cell when all are known.
+---@param kind "kstack"|"ustack"
+function Saves:stack(kind)
+	for _, known in ipairs(self.stacks) do
+		if known.kind == kind then return known end
+	end
+	self.stacks[#self.stacks + 1] = { kind = kind }
+	return self.stacks[#self.stacks]
 end
 
 --- The text that is kept, a table whose `slot` is its cell when all are known.
@@ -90,11 +100,15 @@ end
 ---@param region table of the beginning
 function Saves:outputs(c, region)
 	local outputs <const> = {}
-	local count <const> = #self.nodes + #self.texts
+	local count <const> = #self.nodes + #self.stacks + #self.texts
 	if count > limits.SAVES then
 		c:too_large("%d values are kept from the beginning, at most %d", count, limits.SAVES)
 	end
 	for i, node in ipairs(self.nodes) do outputs[i] = { kind = "SLOT", slot = region:result(node) } end
+	for _, stack in ipairs(self.stacks) do
+		stack.slot = #outputs
+		outputs[#outputs + 1] = { kind = stack.kind:upper() }
+	end
 	share(c, self.texts)
 	-- A key is copied as a whole, so it lies before what is longer.
 	table.sort(self.texts, function(a, b)

@@ -94,6 +94,9 @@ local function cell_of(c, one, value, ast)
 	value = path.string(c, value) or value
 	refuse_capture(c, value, ast)
 	local kind <const> = value.kind == "integer" and kind_of(value) or value.kind
+	if value.node and STORAGE[kind] then -- the number of a stack that was kept
+		return { name = one.name, kind = kind, storage = "integer" }, { kind = "SLOT", node = value.node }
+	end
 	return {
 		name = one.name, kind = kind, storage = STORAGE[kind] or "integer", values = values_of(value), time = value.time or nil,
 	}, PIECES[value.kind] and PIECES[value.kind](value, c) or { kind = "SLOT", node = value.node }
@@ -187,6 +190,7 @@ local function key_of(c, value, ast)
 	elseif value.kind == "symbol" then
 		return { kind = "SITE" }, 1, "symbol"
 	elseif value.kind == "kstack" or value.kind == "ustack" then
+		if value.node then return { kind = "SLOT", node = value.node }, 1, value.kind end -- the number of one that was kept
 		return { kind = value.kind:upper() }, 1, value.kind
 	elseif value.kind == "bytes" then
 		c:refuse(ast, "bytes are no key: write str(x), or u64[x]")

@@ -14,6 +14,7 @@ function account.explain(sum)
 			+ unreturned,
 		filtered = sum.filtered, sampled_out = sum.sampled_out, limited = sum.limited, repeated = sum.repeated,
 		aggregated = sum.aggregated, sent = sum.sent, lost = sum.lost, pending = pending, unreturned = unreturned,
+		refused = sum.refused,
 		unmatched = sum.unmatched, rows_lost = sum.rows_lost,
 	}
 end

@@ -95,7 +95,7 @@ local function pause(self, loop)
 		self.engine.reclaim:passed()
 		self.meet()
 		local limit = math.min(loop.deadline, loop.idle and loop.quiet_since + loop.idle or math.maxinteger, next_due(self))
-		if loop.process or next(self.engine.stacks.tables) then limit = math.min(limit, now + SLICE) end
+		if loop.process or self.engine.stacks:wanted() then limit = math.min(limit, now + SLICE) end
 		local busy <const> = delivered ~= loop.seen
 		loop.seen = delivered
 		self.engine:set_bell(busy and "NEARLY_FULL" or "NOW")

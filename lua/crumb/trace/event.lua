@@ -62,7 +62,8 @@ function event.layout(cells, resolve)
 	for i, cell in ipairs(cells) do
 		list[i] = {
 			name = cell.name, kind = cell.storage,
-			convert = cell.values and names_by_value(cell.values) or CONVERT[cell.kind] or resolve[cell.kind],
+			convert = cell.values and names_by_value(cell.values)
+				or cell.storage == "integer" and resolve[cell.kind] or CONVERT[cell.kind],
 		}
 	end
 	return core.layout(list)

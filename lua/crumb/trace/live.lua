@@ -19,6 +19,7 @@ local EINVAL <const> = 22
 ---@class crumb.Kin
 ---@field inbox crumb.Inbox
 ---@field pair string? "call", "from" or "to"
+---@field from table? of a span's beginnings: what was said of them
 ---@field count integer places
 
 ---@class crumb.Live
@@ -28,6 +29,7 @@ local EINVAL <const> = 22
 ---@field columns crumb.Columns? of its rows
 ---@field table crumb.Table?
 ---@field cells table[]? of its events
+---@field kept table<string, table>? of a span: what its beginnings capture, by name
 local Live = {}
 Live.__index = Live
 
@@ -87,12 +89,12 @@ local function plan_of(place, options, of_options, from)
 end
 
 -- The plan of each place, whether it is enabled or not, in their order: one for all that share what holds for their
--- cookie and come to the same. `options_of` says what holds for a cookie; `from` is the plan of what begins the pairs
+-- place and come to the same. `options_of` says what holds for a place; `from` is the plan of what begins the pairs
 -- that end there; `before` is what was compiled last: where the same options hold as then, so does the same plan.
 local function compile(places, options_of, from, before)
 	local known <const>, plans <const> = {}, {}
 	for i, place in ipairs(places) do
-		local options <const> = options_of(place.site.cookie)
+		local options <const> = options_of(place)
 		local of_options = known[options]
 		if not of_options then
 			of_options = before and before[options] or { by_kind = {}, by_class = {} }
@@ -108,7 +110,7 @@ end
 -- The plans of the places that are enabled, false for the others.
 local function enabled(places, plans, options_of)
 	local kept <const> = {}
-	for i, plan in ipairs(plans) do kept[i] = options_of(places[i].site.cookie).enabled ~= false and plan end
+	for i, plan in ipairs(plans) do kept[i] = options_of(places[i]).enabled ~= false and plan end
 	return kept
 end
 
@@ -143,14 +145,16 @@ local function table_for(self, plans)
 	if not columns then return false end
 	if self.table and self.shape == shape then return self.table, columns, shape end
 	local plan <const> = next(plans)
-	local made <const>, message <const>, errno <const> = self.engine:table(small, self.rows, plan.stack_keys)
+	local made <const>, message <const>, errno <const> = self.engine:table(small, self.rows, plan.stack_columns)
 	if not made then return nil, message, errno end
 	return made, columns, shape
 end
 
--- What the plans need besides bodies.
-local function prepare(self, plans)
+-- What the plans need besides bodies; of those of beginnings it is where stacks are kept.
+local function prepare(self, plans, openings)
 	local wanted <const> = { pairs = self.pairs }
+	for plan in pairs(openings or {}) do wanted.stacks = wanted.stacks or plan.stack_keys end
+	if wanted.stacks then self.engine.stacks:hold(self, true) end
 	for plan in pairs(plans) do
 		wanted.stacks = wanted.stacks or plan.stack_keys
 		if plan.event and not self.ring_number then
@@ -231,7 +235,7 @@ end
 
 -- The bodies of both ends; those of the beginnings only where there are some.
 local function make(self, plans, openings, made)
-	local ready <const>, missing <const>, number <const> = prepare(self, plans)
+	local ready <const>, missing <const>, number <const> = prepare(self, plans, openings)
 	if not ready then return nil, missing, number end
 	local bodies <const>, message <const>, errno <const> = bodies_of(self, plans, made)
 	if not bodies or not openings then return bodies, message, errno end
@@ -243,16 +247,29 @@ local function make(self, plans, openings, made)
 	return nil, wrong, code
 end
 
+-- What the end finds of a beginning: the names of its values, and how they are kept.
+local function kept_by(plan)
+	local list <const> = {}
+	for name, value in pairs(plan.captures) do
+		list[name] = { value.cell, value.kind, value.unsigned or false, plan.saved[value.cell + 1].size or false }
+	end
+	return signature(list)
+end
+
 -- The plans of the beginnings, of which all must keep the same.
 local function compile_openings(self, rule)
 	if not self.openings then return false end
-	local opening <const> = self.opening(rule)
-	local plans <const>, message <const>, errno <const> = compile(self.openings, function() return opening end)
+	local options <const> = {}
+	local plans <const>, message <const>, errno <const> = compile(self.openings, function(place)
+		local from <const> = place.kin.from
+		options[from] = options[from] or self.opening(rule, from)
+		return options[from]
+	end)
 	if not plans then return nil, message, errno end
 	local first <const> = plans[1]
 	for plan in pairs(set_of(plans)) do
-		if signature(plan.saved) ~= signature(first.saved) then
-			return nil, "from: the values of the rule lie in other places at some of the sites: give each a span of its own", EINVAL
+		if kept_by(plan) ~= kept_by(first) then
+			return nil, "from: the same values are to be captured at all beginnings: give those with others a span of their own", EINVAL
 		end
 	end
 	return plans, first
@@ -263,7 +280,7 @@ end
 ---@param rule crumb.Rule
 ---@return true?, string?, integer?
 function Live:apply(rule)
-	local function options_of(bits) return rule:of(bits) end
+	local function options_of(place) return rule:of(place.site.cookie) end
 	local openings <const>, from <const>, wrong <const> = compile_openings(self, rule)
 	if openings == nil then return nil, from, wrong end
 	-- The end of a span is decided with its beginning.
@@ -287,7 +304,7 @@ function Live:apply(rule)
 	self.table, self.columns, self.shape = made or nil, columns or nil, shape
 	local plan <const> = plans[1]
 	self.cells = plan.event and (plan.cells or {}) or nil
-	self.rule = rule
+	self.kept, self.rule = from and from.captures, rule
 	self.engine.reclaim:tidy()
 	-- Who has ended when its stacks are read has names all the same.
 	if plan.ustack and self.pid then stack.remember(self.pid) end
@@ -302,6 +319,7 @@ end
 
 --- Gives up the table and the ring, when nothing writes to them any more.
 function Live:drop()
+	self.engine.stacks:hold(self, false)
 	if self.table then self.engine:retire_table(self.table) end
 	if self.ring_number then self.engine:spare_ring(self.ring_number) end
 	self.table, self.ring_number = nil, nil
@@ -310,8 +328,8 @@ end
 --- What a rule is made to hold at, or, with `openings`, between.
 --- Shape: { engine =, resolve = what words mean by kind (crumb.trace.event), places =, rows = of a table, pairs = BOOLEAN,
 --- once = whether each site reports once,
---- ring = function() → its number }, and of spans { openings = places, opening = function(rule) → what is to be compiled
---- for them, owner = the number of their pairs }
+--- ring = function() → its number }, and of spans { openings = places, opening = function(rule, from) → what is to be
+--- compiled for those of a beginning, owner = the number of their pairs }
 ---@param given table
 ---@return crumb.Live
 function live.new(given) return setmetatable(given, Live) end

@@ -172,11 +172,12 @@ end
 ---@param chosen crumb.Site[]
 ---@param bits integer[]
 ---@param pair string?
+---@param from table? of a span's beginning: what was said of it
 ---@return crumb.Place[]?, string?, integer?
-function opening.places(trace, inbox, chosen, bits, pair)
+function opening.places(trace, inbox, chosen, bits, pair, from)
 	local numbers <const>, message <const>, errno <const> = trace.engine:take_sites(bits)
 	if not numbers then return nil, message, errno end
-	local places <const>, kin <const> = {}, { inbox = inbox, pair = pair, count = #chosen }
+	local places <const>, kin <const> = {}, { inbox = inbox, pair = pair, from = from, count = #chosen }
 	for i, site in ipairs(chosen) do
 		site.cookie = bits[i]
 		places[i] = { site = site, number = numbers[i], kin = kin, body = nil }
