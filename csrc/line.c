@@ -212,14 +212,15 @@ static int l_refresh(lua_State *L)
 	return 0;
 }
 
-/* line.hide(): takes the line off the screen, so that something can be written where it was */
+/*
+ * line.hide(): takes the line off the screen, so that something can be written where it was; not
+ * before that is written, so that nobody sees it go
+ */
 static int l_hide(lua_State *L)
 {
 	(void)L;
-	if (!line.typed)
-		return 0;
-	rl_clear_visible_line();
-	fflush(rl_outstream);
+	if (line.typed)
+		rl_clear_visible_line();
 	return 0;
 }
 

@@ -9,7 +9,7 @@ local lazy <const> = require "crumb.lazy"
 local output <const> = require "crumb.command.output"
 local session <const> = require "crumb.command.session"
 
-local answers <const> = require "crumb.prompt.values".answers
+local answers <const> = lazy "crumb.prompt.answers"
 local help <const> = lazy "crumb.command.help"
 local values <const> = lazy "crumb.prompt.values"
 
@@ -30,6 +30,10 @@ local function equip(self)
 		if text then return live:print((text:gsub("\n$", ""))) end
 		error(("help: no topic '%s' (there are %s)"):format(topic, table.concat(help.topics(), ", ")), 2)
 	end, function() return (help.text "prompt":gsub("\n$", "")) end)
+	env.io = setmetatable({ write = function(...)
+		live.output:flush()
+		return io.write(...)
+	end }, { __index = io })
 	local function leave() self.left = true end
 	env.exit = word(leave, leave)
 	env.quit = env.exit
@@ -154,6 +158,7 @@ return function(settings)
 			end)
 			return done and from or point, done and items or {}
 		end)
+	live.output.before = function() self.editor:clear() end
 	equip(self)
 	begin(self)
 	while go_on(self) do end

@@ -1,31 +1,54 @@
 -- A command on a terminal, driven by keys: what it writes is waited for, and shown on a screen.
+local core = require "crumb.core"
 local screen = require "support.screen"
 
 local pty = {}
 
-local DEADLINE <const> = 60
+local DEADLINE <const> = 20 -- seconds for a piece of output, and half of those for all
+local LOOK <const> = 2000000 -- ns between two looks for more
 
 local Pty = {}
 Pty.__index = Pty
 
 local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
+-- The next line of the output, or nil when there is none yet.
+local function next_line(self)
+	self.partial = self.partial .. (self.output:read "L" or "")
+	if self.partial:sub(-1) ~= "\n" then return nil end
+	local line <const> = self.partial:sub(1, -2)
+	self.partial = ""
+	return line
+end
+
+-- The next line, which is waited for; nil: that was all.
+local function line_of(self)
+	local last <const> = core.now() + DEADLINE * 1000000000
+	local line = not self.ended and next_line(self)
+	while not self.ended and not line and core.now() < last do
+		core.await(LOOK)
+		line = next_line(self)
+	end
+	self.ended = self.ended or line == "\\."
+	return not self.ended and line or nil
+end
+
 --- Starts a command of the shell's. `environment`: NAME=VALUE words for it; `rows`, `columns`: 24 by 80.
+--- What it writes goes to a file, so that it never waits for who reads.
 function pty.start(command, given)
 	given = given or {}
 	local rows <const>, columns <const> = given.rows or 24, given.columns or 80
-	local fifo <const> = os.tmpname()
-	os.remove(fifo)
-	assert(os.execute("mkfifo " .. fifo))
+	local path <const> = os.tmpname()
 	local script <const> = ("exec timeout %d env TERM=xterm TERMINFO=$PWD/build/fixtures/terminfo INPUTRC=/dev/null LC_ALL=C.UTF-8 "
-		.. "%s build/fixtures/pty %d %d sh -c %s <%s"):format(DEADLINE, given.environment or "", rows, columns,
-		quoted("exec " .. command), fifo)
-	local output <const> = assert(io.popen(script))
-	local input <const> = assert(io.open(fifo, "w"))
-	os.remove(fifo)
-	return setmetatable({
-		output = output, input = input, pid = tonumber(output:read "l"), all = "", seen = 1, screen = screen.new(rows, columns),
+		.. "%s build/fixtures/pty %d %d sh -c %s >%s"):format(2 * DEADLINE, given.environment or "", rows, columns,
+		quoted("exec " .. command), path)
+	local self <const> = setmetatable({
+		input = assert(io.popen(script, "w")), output = assert(io.open(path)), all = "", partial = "", seen = 1,
+		screen = screen.new(rows, columns),
 	}, Pty)
+	self.pid = tonumber(line_of(self))
+	os.remove(path)
+	return self
 end
 
 --- Types.
@@ -47,7 +70,7 @@ end
 
 -- One more piece of what is written; nil: that was all.
 local function piece(self)
-	local line <const> = self.output:read "l"
+	local line <const> = line_of(self)
 	if not line then return nil end
 	local text <const> = line:gsub("\\(.)", { n = "\n", ["\\"] = "\\" })
 	self.all = self.all .. text
@@ -88,10 +111,10 @@ function Pty:signal(name) assert(os.execute(("kill -%s %d"):format(name, self.pi
 
 --- The rest of what is written, and the status.
 function Pty:finish()
-	self.input:close()
 	local begin <const> = #self.all + 1
 	while piece(self) do end
-	local _, _, status = self.output:close()
+	local _, _, status = self.input:close()
+	self.output:close()
 	self.finished = true
 	return (self.all:sub(begin):gsub("\r", ""):gsub("\27%[%?2004%l", "")), status
 end

@@ -18,10 +18,14 @@ local KINDS <const> = { cookie = "unsigned" }
 ---@class crumb.Output
 ---@field session crumb.Session whose probes' names it writes
 ---@field format "text"|"json"|"csv"
+---@field held string[]? lines that are not written yet
+---@field before fun()? called before something is written
 ---@field header string? of CSV, the last one that was written
 ---@field columns table<table, { names: string[], kinds: table<string, string|false> }> of CSV: by the cells of a rule
 local Output = {}
 Output.__index = Output
+
+local output = {}
 
 -- Each line is flushed: who reads a pipe wants it now, and only flushing tells whether it could be written.
 local function flushed(done, message, errno)
@@ -29,9 +33,17 @@ local function flushed(done, message, errno)
 	return io.stdout:flush()
 end
 
-local function write(line) return flushed(io.stdout:write(line, "\n")) end
+-- Writes a line, or keeps it for when they are written together.
+local function write(self, line)
+	if self.held then
+		self.held[#self.held + 1] = line
+		return true
+	end
+	if self.before then self.before() end
+	return flushed(io.stdout:write(line, "\n"))
+end
 
-local function write_lines(lines) return write(table.concat(lines, "\n")) end
+local function write_lines(self, lines) return write(self, table.concat(lines, "\n")) end
 
 -- The names of an event's fields, and the kinds of those that have one.
 local function fields_of(event)
@@ -79,7 +91,25 @@ end
 ---@param line string
 ---@return any? nil, message, errno: it could not
 ---@return string?, integer?
-function Output.line(_, line) return write(line) end
+function Output:line(line) return write(self, line) end
+
+--- What is written until this is closed is written then, at once: for who has a screen to keep whole.
+---@return table to be closed; it raises what `output.written` does
+function Output:hold()
+	self.held = {}
+	return setmetatable({}, { __close = function()
+		if #self.held > 0 then self:flush() end
+		self.held = nil
+	end })
+end
+
+--- Writes what is held, or raises what `output.written` does: what follows is written by others.
+function Output:flush()
+	if self.before then self.before() end
+	if self.held and #self.held > 0 then output.written(io.stdout:write(table.concat(self.held, "\n"), "\n")) end
+	self.held = self.held and {}
+	output.written(io.stdout:flush())
+end
 
 --- Writes what has these names, as an object or as a line of CSV.
 ---@param values table
@@ -89,10 +119,10 @@ function Output.line(_, line) return write(line) end
 ---@return any? nil, message, errno: it could not
 ---@return string?, integer?
 function Output:record(values, names, kinds, line)
-	if self.format == "text" then return write(line) end
+	if self.format == "text" then return write(self, line) end
 	kinds = kinds or {}
-	if self.format == "json" then return write(json.object(names, values, kinds)) end
-	return write_lines(with_header(self, csv.header(names), { csv.line(names, values, kinds) }))
+	if self.format == "json" then return write(self, json.object(names, values, kinds)) end
+	return write_lines(self, with_header(self, csv.header(names), { csv.line(names, values, kinds) }))
 end
 
 --- Writes an event.
@@ -100,7 +130,7 @@ end
 ---@return any? nil, message, errno: it could not
 ---@return string?, integer?
 function Output:event(event)
-	if self.format == "text" then return flushed(show.write(event)) end
+	if self.format == "text" then return write(self, show.text(event)) end
 	local values <const> = values_of(self, event)
 	if self.format == "csv" then return self:record(values, columns_of(self, event)) end
 	local names <const>, kinds <const> = fields_of(event)
@@ -171,14 +201,14 @@ end
 ---@return any? nil, message, errno: it could not
 ---@return string?, integer?
 function Output:rows(rows, origin)
-	if self.format == "text" then return flushed(show.write(rows)) end
+	if self.format == "text" then return write(self, show.text(rows)) end
 	if #rows == 0 and (self.format == "json" or self.header) then return true end
 	local whole <const>, columns <const> = with_origin(self, rows, show.columns(rows), origin)
 	if self.format == "csv" then
 		local names <const>, lines <const> = csv.rows(whole, columns)
-		return write_lines(with_header(self, csv.header(names), lines))
+		return write_lines(self, with_header(self, csv.header(names), lines))
 	end
-	return write_lines(row_objects(whole, columns))
+	return write_lines(self, row_objects(whole, columns))
 end
 
 --- Writes anything.
@@ -188,16 +218,14 @@ end
 function Output:show(x)
 	local kind <const> = type(x) == "table" and getmetatable(x) or nil
 	local name <const> = type(kind) == "table" and kind.__name
-	if self.format == "text" then return flushed(show.write(x)) end
+	if self.format == "text" then return write(self, show.text(x)) end
 	if name == "crumb.Probe" or name == "crumb.Span" then
-		return x:has_rows() and self:rows(assert(x:read()), { probe = self.session.names[x] }) or write(json.value(tostring(x)))
+		return x:has_rows() and self:rows(assert(x:read()), { probe = self.session.names[x] }) or write(self, json.value(tostring(x)))
 	end
 	if type(x) == "table" and x.probe and x.time and x.comm then return self:event(x) end
 	if type(x) == "table" and show.are_rows(x) then return self:rows(x, {}) end
-	return write(self.format == "csv" and csv.value(x) or json.value(x))
+	return write(self, self.format == "csv" and csv.value(x) or json.value(x))
 end
-
-local output = {}
 
 -- What cannot be written ends everything: quietly when nobody reads any more. An object, so that no position stands in it.
 local Unwritable <const> = { __tostring = function(self) return self.message end }

@@ -200,7 +200,8 @@ function Session:print(...)
 end
 
 --- Writes a line to standard error, for people: never among what is traced.
-function Session.say(_, format, ...)
+function Session:say(format, ...)
+	self.output:flush()
 	io.stderr:write("crumb: ", format:format(...), "\n")
 end
 

@@ -11,34 +11,41 @@ local CLEAR <const> = "\r\27[K"
 ---@class crumb.Editor
 ---@field feed crumb.Feed
 ---@field line table? crumb.line
+---@field prompt string? of the line that is typed
+---@field cleared boolean whether it is off the screen
 ---@field complete fun(typed: string, point: integer): integer, table[]
 local Editor = {}
 Editor.__index = Editor
 
--- Writes above the line that is typed.
-local function above(self, prompt, write)
+--- Takes the line that is typed off the screen: something is going to be written where it was.
+function Editor:clear()
+	if not self.prompt or self.cleared then return end
+	self.cleared = true
 	if self.line then
 		self.line.hide()
-		local done <const>, message <const> = pcall(write)
-		io.stdout:flush()
-		self.line.show()
-		if not done then error(message, 0) end
-		return
+	elseif core.terminal(1) then
+		io.stdout:write(CLEAR)
 	end
-	io.stdout:write(core.terminal(1) and CLEAR or "")
-	write()
-	io.stdout:write(prompt)
+end
+
+-- Puts it below what was written.
+local function draw(self)
+	if not self.cleared then return end
+	self.cleared = false
+	if self.line then return self.line.show() end
+	io.stdout:write(self.prompt)
 	io.stdout:flush()
 end
 
 -- Waits for a key, and delivers what comes meanwhile: whether there is one; false: Ctrl-C.
-local function wait(self, prompt)
+local function wait(self)
 	local feed <const> = self.feed
 	while not core.interrupted() do
 		local descriptor <const>, timeout <const> = feed:waits()
 		local key <const>, readable <const> = core.await(timeout, 0, descriptor)
 		if self.line then self.line.refresh() end
-		if feed:due(readable) then above(self, prompt, function() feed:deliver() end) end
+		if feed:due(readable) then feed:deliver() end
+		draw(self)
 		if key then return true end
 	end
 	return false
@@ -72,41 +79,41 @@ local function common_prefix(items)
 end
 
 -- What Tab does: the word is completed as far as it is certain, and then what it may be is shown.
-local function complete(self, prompt, before)
+local function complete(self, before)
 	local line <const>, point <const> = self.line.text()
 	local from <const>, items <const> = self.complete(before .. line, #before + point)
-	if not from or #items == 0 or from < #before then return end
+	if #items == 0 or from < #before then return end
 	local word <const>, certain <const> = line:sub(from - #before + 1, point), common_prefix(items)
-	if #items == 1 or #certain > #word then
-		self.line.replace(from - #before, certain)
-	else
-		above(self, prompt, function() io.stdout:write(listing(items), "\n") end)
-	end
+	if #items == 1 or #certain > #word then return self.line.replace(from - #before, certain) end
+	self:clear()
+	io.stdout:write(listing(items), "\n")
+	draw(self)
 end
 
-local function read_edited(self, prompt, before)
+local function read_edited(self, before)
 	local line <const> = self.line
-	line.start(prompt)
+	line.start(self.prompt)
 	local _ <close> = setmetatable({}, { __close = line.stop })
-	while wait(self, prompt) do
+	while wait(self) do
 		local event <const>, typed <const> = line.read()
 		if event == "line" then return typed end
 		if event == "end" then return nil, "end" end
-		if event == "tab" then complete(self, prompt, before) end
+		if event == "tab" then complete(self, before) end
 	end
 	line.leave()
 	io.stdout:write "^C\n"
 	return nil, "interrupted"
 end
 
-local function read_plainly(self, prompt)
-	io.stdout:write(prompt)
+local function read_plainly(self)
+	io.stdout:write(self.prompt)
 	io.stdout:flush()
-	if not wait(self, prompt) then
+	if not wait(self) then
 		io.stdout:write "\n"
 		return nil, "interrupted"
 	end
 	local typed <const> = io.read "l"
+	if not typed then io.stdout:write "\n" end
 	return typed, not typed and "end" or nil
 end
 
@@ -117,7 +124,11 @@ end
 ---@return "end"|"interrupted"|nil
 function Editor:read(prompt, before)
 	local _ <close> = assert(core.interrupt())
-	return (self.line and read_edited or read_plainly)(self, prompt, before)
+	self.prompt, self.cleared = prompt, false
+	local done <const>, typed <const>, none <const> = pcall(self.line and read_edited or read_plainly, self, before)
+	self.prompt = nil
+	if not done then error(typed, 0) end
+	return typed, none
 end
 
 --- What the arrow keys bring back.

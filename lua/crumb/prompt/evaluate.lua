@@ -134,6 +134,8 @@ end
 function evaluate.failure(message, source, env)
 	if type(message) ~= "string" then return require("crumb.show").text(message) end
 	if message:find "interrupted!$" then return "\ninterrupted" end
+	-- A call in the end of a chunk leaves no frame of its own.
+	message = message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", "")
 	message = source:find "\n" and message:gsub("^%(prompt%):(%d+): ", "line %1: ") or message:gsub("^%(prompt%):%d+: ", "")
 	return (with_nearest(message, env):gsub("[\0-\8\11-\31\127]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
 end

@@ -52,11 +52,12 @@ end
 
 local function batch(self)
 	local live <const> = self.session
+	local _ <close> = live.output:hold()
 	local handled <const>, left_out <const> = live:deliver {
 		most = LONGEST, lines = live.output.format == "text" and LINES or nil,
 	}
 	self.busy = handled > 0
-	if left_out > 0 then live:say("… and %d more events; run() shows all", left_out) end
+	if left_out > 0 then live:print(("… and %d more events; run() shows all"):format(left_out)) end
 	live:look()
 end
 

@@ -1,21 +1,10 @@
 --- values: what a line gave, as people want to see it.
 
 local lazy <const> = require "crumb.lazy"
+local answers <const> = lazy "crumb.prompt.answers"
 local list <const> = lazy "crumb.command.list"
 
 local values = {}
-
--- Until crumb.prompt.answers is there.
-local found <const>, module <const> = pcall(require, "crumb.prompt.answers")
-local answers <const> = found and module or {
-	probe = function(session, probe)
-		local stats <const>, count <const> = probe:stats(), #probe.sites
-		return ("%s: %d site%s, %s; %d hits, %d lost"):format(session.names[probe], count, count == 1 and "" or "s",
-			probe.mechanism, stats.hits, stats.lost)
-	end,
-	watch = function() return { before = function() end, after = function() end } end,
-}
-values.answers = answers
 
 local PROBES <const> = { ["crumb.Probe"] = true, ["crumb.Span"] = true }
 
