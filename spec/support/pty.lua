@@ -40,7 +40,7 @@ function pty.start(command, given)
 	local rows <const>, columns <const> = given.rows or 24, given.columns or 80
 	local path <const> = os.tmpname()
 	local script <const> = ("exec timeout %d env TERM=xterm TERMINFO=$PWD/build/fixtures/terminfo INPUTRC=/dev/null LC_ALL=C.UTF-8 "
-		.. "%s build/fixtures/pty %d %d sh -c %s >%s"):format(2 * DEADLINE, given.environment or "", rows, columns,
+		.. "LOCPATH=$PWD/build/fixtures/locale %s build/fixtures/pty %d %d sh -c %s >%s"):format(2 * DEADLINE, given.environment or "", rows, columns,
 		quoted("exec " .. command), path)
 	local self <const> = setmetatable({
 		input = assert(io.popen(script, "w")), output = assert(io.open(path)), all = "", partial = "", seen = 1,
