@@ -165,6 +165,21 @@ describe("the arguments of tracepoints", function()
 		assert.is_nil(field "int;\toffset:8;\tsize:4;\tsigned:1;")
 		assert.is_nil(format.field "print fmt: \"field:%d\"")
 	end)
+
+	it("says which fields are network addresses", function()
+		local function addresses(line)
+			local list = {}
+			for name in pairs(format.addresses(line)) do list[#list + 1] = name end
+			table.sort(list)
+			return table.concat(list, " ")
+		end
+		assert.equal("daddr_v6 saddr", addresses([[print fmt: "family=%s at %5.2llu%% %pS saddr=%pI4 v6=%pI6c", ]]
+			.. [[__print_symbolic(REC->family, { 2, "A,\"F" }, { 10, "B" }), (REC->a, REC->b), REC->ip, (REC->saddr), &REC->daddr_v6]]))
+		assert.equal("", addresses [[print fmt: "%pI4 %pI6 %pISpc", f(REC->saddr), REC->a + 1, REC->peer]])
+		assert.equal("", addresses [[print fmt: "%pI4"]])
+		assert.equal("", addresses [[print fmt: "%pI4 %d, "x, (((]])
+		assert.equal("", addresses "")
+	end)
 end)
 
 describe("the registers of samples", function()

@@ -148,6 +148,19 @@ describe("traced arguments of the kernel", function()
 		assert.matches("^where: no type 'struct task_strict' %(nearest: task_struct", message)
 	end)
 
+	it_traces("are addresses as they are written", function(trace)
+		local probe = assert(trace:probe {
+			"tracepoint:sock:inet_sock_set_state", capture = { "args" }, where = "args.newstate == 2 and comm == 'tcp_client'",
+		})
+		local said <const> = assert(io.popen("build/fixtures/tcp_victim 4 1 1 1; build/fixtures/tcp_victim 6 1 1 1")):read "a"
+		local ports <const>, seen <const> = {}, {}
+		for port in said:gmatch "port=(%d+)" do ports[tonumber(port)] = true end
+		for event in probe:events { idle = 0 } do
+			if ports[event.dport] then seen[#seen + 1] = { event.daddr, event.daddr_v6 } end
+		end
+		assert.same({ { "127.0.0.1", "::ffff:127.0.0.1" }, { "0.0.0.0", "::1" } }, seen)
+	end)
+
 	it_traces("are a raw tracepoint's, by name", function(trace)
 		if MACHINE ~= "x86_64" then pending "the call's number is another machine's" end
 		if cookies.missing("rawtracepoint", "cookie") then pending "this kernel gives no cookie to a raw tracepoint" end

@@ -178,6 +178,20 @@ describe("paths", function()
 		assert.equal(9, run(compile({ capture = { x = "reg.ax" } }), { context = 0x9000 - 32, memory = { [0x9000] = context } }).x)
 	end)
 
+	it("are addresses of the network where their types say so, and bytes among all arguments", function()
+		local at = scope.tracepoint()
+		local four, load = at.args[3], at.args[3].load
+		at.args = {
+			four, { name = "from", load = load, type = { kind = "array", count = 4, element = four.type.element, address = true } },
+			{ name = "words", load = load, type = { kind = "array", count = 2, element = function() return scope.TYPES.u16 end } },
+		}
+		local hit = { context = 0x9000, memory = { [0x9000] = ("<I8c16i4c4"):pack(0, "", 0, "\127\0\0\1") } }
+		local plan = compile({ capture = { "args" } }, at)
+		assert.same({ address = "\127\0\0\1", from = "\127\0\0\1" }, run(plan, hit))
+		assert.same({ "bytes", "ntop" }, { plan.cells[1].kind, plan.cells[2].kind })
+		assert.equal("ntop", compile({ capture = { x = "args.from" } }, at).cells[1].kind)
+	end)
+
 	it("go through the task", function()
 		local memory = { [0x5000] = ("<i4c16I4I8"):pack(5, "child", 0, 0x6000), [0x6000] = ("<i4c16I4I8"):pack(1, "init", 0, 0) }
 		local plan = compile({ where = "task.parent.comm == 'init'", capture = { x = "task.parent.pid", y = "task->comm" } },

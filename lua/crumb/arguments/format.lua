@@ -90,7 +90,7 @@ end
 local function array(field)
 	local element <const>, size <const> = element_of(field)
 	return { context = field.offset, width = field.size },
-		{ kind = "array", count = field.size // size, element = function() return element end }
+		{ kind = "array", count = field.size // size, element = function() return element end, address = field.address }
 end
 
 -- A word that tells where in the record the bytes lie.
@@ -106,7 +106,8 @@ end
 local LINE <const> = "^%s*field:([^;]+);%s*offset:(%d+);%s*size:(%d+);%s*signed:([01]);"
 
 --- A field of one line of a format; nil: it holds none that can be read.
---- Shape: { name, declaration, brackets, offset, size, signed, array, located = "data"|"rel_data"? }
+--- Shape: { name, declaration, brackets, offset, size, signed, array, located = "data"|"rel_data"?, address }; `address`: it is
+--- one of the network, which the format's last line tells
 ---@param line string
 ---@return table?
 function format.field(line)
@@ -123,15 +124,55 @@ function format.field(line)
 	}
 end
 
+-- What stands between the commas of a call, brackets and texts left whole.
+local function operands_of(text)
+	local list <const>, depth, from, at = {}, 0, 1, 1
+	while at <= #text do
+		local char <const> = text:sub(at, at)
+		if char == '"' then
+			at = text:match('^"[^"\\]*()', at)
+			while text:find("^\\", at) do at = text:match('^[^"\\]*()', at + 2) end
+		elseif char:find "[%(%[{]" then
+			depth = depth + 1
+		elseif char:find "[%)%]}]" then
+			depth = depth - 1
+		elseif char == "," and depth == 0 then
+			list[#list + 1], from = text:sub(from, at - 1), at + 1
+		end
+		at = at + 1
+	end
+	list[#list + 1] = text:sub(from)
+	return list
+end
+
+--- The names of the fields that a format's last line prints as network addresses.
+---@param line string
+---@return table<string, true>
+function format.addresses(line)
+	local words <const>, rest <const> = line:match '^print fmt: "([^"]*)"(.*)$'
+	local found <const> = {}
+	if not words or not words:find("%pI", 1, true) then return found end
+	local operands <const>, number = operands_of(rest), 1 -- the first is what stands before the first comma
+	for conversion in words:gsub("%%%%", ""):gmatch "%%[^%a]*[hlzjtL]*%a[%w]*" do
+		number = number + 1
+		local name <const> = conversion:find "^%%pI[46]" and (operands[number] or ""):match "^[%s%(&]*REC%->([%w_]+)[%s%)]*$"
+		if name then found[name] = true end
+	end
+	return found
+end
+
 -- The fields of a tracepoint's own, without what all have in common.
 local function fields_of(path)
 	local file <close>, message <const> = io.open(path .. "/format", "r")
 	if not file then return nil, message end
-	local list <const> = {}
+	local list <const>, last = {}, ""
 	for line in file:lines() do
 		local field <const> = format.field(line)
 		if field and not field.name:find "^common_" then list[#list + 1] = field end
+		last = line
 	end
+	local addresses <const> = format.addresses(last)
+	for _, field in ipairs(list) do field.address = addresses[field.name] end
 	return list
 end
 

@@ -7,6 +7,9 @@ local path <const> = require "crumb.expression.path"
 
 local outlet = {}
 
+-- Of a piece of memory that is captured with all other arguments.
+local BYTES <const> = 256
+
 local FIELDS <const> = {
 	cookie = true, symbol = true, target = true, probe = true, time = true, pid = true, tid = true, uid = true, gid = true,
 	comm = true, cpu = true, latency = true, retval = true, truncated = true,
@@ -91,7 +94,7 @@ local function refuse_capture(c, value, ast)
 end
 
 local function cell_of(c, one, value, ast)
-	value = path.string(c, value) or value
+	value = path.string(c, value) or path.network(c, value) or value
 	refuse_capture(c, value, ast)
 	local kind <const> = value.kind == "integer" and kind_of(value) or value.kind
 	if value.node and STORAGE[kind] then -- the number of a stack that was kept
@@ -120,9 +123,14 @@ local function of_pair(c, cells, pieces)
 	end
 end
 
--- Whether something of this type can be captured as a whole.
-local function is_whole(type)
-	return type.kind ~= "unknown" and type.kind ~= "struct" and (type.kind ~= "array" or path.is_char(type.element()))
+-- The expression that captures an argument as a whole; nil: there is none.
+local function whole(c, argument)
+	local type <const>, text <const> = argument.type, "args." .. argument.name
+	if type.kind == "unknown" or type.kind == "struct" then return nil end
+	if type.kind ~= "array" or type.address or path.is_char(type.element()) then return text end
+	local size <const> = path.size_of(type)
+	local has_bytes <const> = c.scope.hook == "tracepoint" and path.size_of(type.element()) == 1 and size >= 1 and size <= BYTES
+	return has_bytes and ("bytes(%s, %d)"):format(text, size) or nil
 end
 
 -- "args" stands for all arguments whose names and types are known.
@@ -136,9 +144,8 @@ local function with_arguments(c, list)
 			if not c.scope.args then c:refuse(nil, "no names of arguments are known here: %s", c.scope.args_missing) end
 			for _, argument in ipairs(c.scope.args) do
 				local name <const> = FIELDS[argument.name] and "args_" .. argument.name or argument.name
-				if is_whole(argument.type) then
-					all[#all + 1] = { option = one.option, name = name, text = "args." .. argument.name }
-				end
+				local text <const> = whole(c, argument)
+				if text then all[#all + 1] = { option = one.option, name = name, text = text } end
 			end
 		end
 	end

@@ -193,6 +193,21 @@ function path.string(c, value)
 	return { kind = "string", address = address, size = size, of_beginning = value.text_of_beginning ~= nil }
 end
 
+local NETWORK <const> = { ["struct in_addr"] = true, ["struct in6_addr"] = true }
+
+--- Whether something of that type is a network address.
+function path.is_network(type)
+	return (type.address or NETWORK[type.name] or false) and (size_of(type) == 4 or size_of(type) == 16)
+end
+
+--- The network address that a value is by its type; nil: it is none.
+function path.network(c, value)
+	if value.kind ~= "aggregate" or not path.is_network(value.type) then return nil end
+	return {
+		kind = "ntop", address = c.graph:calculate("ADD", value.base, c.graph:constant(value.offset)), size = size_of(value.type),
+	}
+end
+
 --- The address that a value is or has, and how many bytes lie there, if that is known.
 function path.address(c, value, ast)
 	if value.kind == "aggregate" then
