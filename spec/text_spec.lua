@@ -97,6 +97,17 @@ describe("text.escape", function()
 	end)
 end)
 
+describe("text.lines", function()
+	it("leaves what makes lines, and what is escaped already", function()
+		assert.equal("a\n\tb \\x1b \\\\ ü", text.lines "a\n\tb \\x1b \\\\ ü")
+	end)
+
+	it("shows all else that a terminal obeys", function()
+		assert.equal("\\x1b[31m\\r\\x08\\x07\\x00\\x0b\\x0c\\x7f\\u{9b}\\xff\\u{202e}\n",
+			text.lines "\27[31m\r\8\7\0\11\12\127\u{9b}\xff\u{202e}\n")
+	end)
+end)
+
 describe("text.word", function()
 	it("quotes what would not read as one word", function()
 		for given, shown in pairs {

@@ -23,7 +23,7 @@ local Misuse <const> = {}
 function command.misuse(format, ...) error(setmetatable({ message = format:format(...) }, Misuse), 0) end
 
 local function complain(message)
-	io.stderr:write("crumb: ", message, "\n")
+	io.stderr:write("crumb: ", require("crumb.show.text").lines(message), "\n")
 end
 
 -- What an error leaves to say, and the status.
@@ -38,7 +38,7 @@ local function failed(message, traceback)
 	-- A tool's line says nothing to who runs it.
 	if type(message) == "string" then message = message:gsub("^[^\n:]*crumb/[%w_/]+%.lua:%d+: ", "") end
 	complain(type(message) == "string" and message or require("crumb.show").text(message))
-	if traceback then io.stderr:write(traceback, "\n") end
+	if traceback then io.stderr:write(require("crumb.show.text").lines(traceback), "\n") end
 	return FAILED
 end
 

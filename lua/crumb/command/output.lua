@@ -2,9 +2,11 @@
 --
 -- Who writes learns whether it could be written: nil, message, errno, as io.write has it; `output.written` raises that.
 
+local core <const> = require "crumb.core"
 local date <const> = require "crumb.date"
 local lazy <const> = require "crumb.lazy"
 local show <const> = require "crumb.show"
+local text <const> = require "crumb.show.text"
 
 local EPIPE <const> = 32
 
@@ -87,11 +89,11 @@ local function with_header(self, header, lines)
 	return lines
 end
 
---- Writes a line as it is.
+--- Writes a line: to a terminal without what it would obey, as traced text may be in it.
 ---@param line string
 ---@return any? nil, message, errno: it could not
 ---@return string?, integer?
-function Output:line(line) return write(self, line) end
+function Output:line(line) return write(self, core.terminal(1) and text.lines(line) or line) end
 
 --- What is written until this is closed is written then, at once: for who has a screen to keep whole.
 ---@return table to be closed; it raises what `output.written` does

@@ -8,6 +8,7 @@ local crumb <const> = require "crumb"
 local lazy <const> = require "crumb.lazy"
 local notices <const> = lazy "crumb.command.notices"
 local output <const> = require "crumb.command.output"
+local text <const> = require "crumb.show.text"
 local words <const> = lazy "crumb.command.words"
 
 local written <const> = output.written
@@ -202,7 +203,7 @@ end
 --- Writes a line to standard error, for people: never among what is traced.
 function Session:say(format, ...)
 	self.output:flush()
-	io.stderr:write("crumb: ", format:format(...), "\n")
+	io.stderr:write("crumb: ", text.lines(format:format(...)), "\n")
 end
 
 -- The rows of all probes that have some; `clear`: those since the last time.

@@ -42,6 +42,9 @@ local function within(ranges, code)
 	return false
 end
 
+-- What else has control characters than lines and columns.
+local UNSAFE <const> = "[\0-\8\11-\31\127]"
+
 local function byte_escape(byte)
 	return NAMED[byte] or ("\\x%02x"):format(byte:byte())
 end
@@ -51,6 +54,20 @@ local function character_escape(character)
 	return within(HIDDEN, code) and ("\\u{%x}"):format(code) or nil
 end
 
+-- Escapes the characters of a set, and what is hidden or broken.
+local function visible(bytes, set)
+	local parts <const>, at = {}, 1
+	while at <= #bytes do
+		local _ <const>, broken <const> = utf8.len(bytes, at)
+		local sound <const> = bytes:sub(at, broken and broken - 1)
+		parts[#parts + 1] = sound:gsub(set, byte_escape):gsub(CHARACTER, character_escape)
+		if not broken then break end
+		parts[#parts + 1] = byte_escape(bytes:sub(broken, broken))
+		at = broken + 1
+	end
+	return table.concat(parts)
+end
+
 --- Text for a terminal: control characters, what is invisible or broken in UTF-8 and marks of direction become `\n`,
 --- `\r`, `\t`, `\xNN` (a byte) or `\u{N}` (a character); printable UTF-8 stays. A backslash is doubled only where the
 --- text would be ambiguous otherwise: before one of `x u n r t " \`, before what is escaped or not ASCII, and at the end.
@@ -58,19 +75,19 @@ end
 ---@return string
 function text.escape(bytes)
 	if not bytes:find(SPECIAL) then return bytes end
-	local parts <const>, length <const>, at = {}, #bytes, 1
-	local escaped <const> = bytes:gsub("\\()", function(after)
+	local length <const> = #bytes
+	local doubled <const> = bytes:gsub("\\()", function(after)
 		return (after > length or bytes:find(AFTER_BACKSLASH, after)) and "\\\\" or nil
 	end)
-	while at <= #escaped do
-		local _ <const>, broken <const> = utf8.len(escaped, at)
-		local sound <const> = escaped:sub(at, broken and broken - 1)
-		parts[#parts + 1] = sound:gsub("[\0-\31\127]", byte_escape):gsub(CHARACTER, character_escape)
-		if not broken then break end
-		parts[#parts + 1] = byte_escape(escaped:sub(broken, broken))
-		at = broken + 1
-	end
-	return table.concat(parts)
+	return visible(doubled, "[\0-\31\127]")
+end
+
+--- Text that is lines already, such as a message in which another's words may stand: line ends, tabs and backslashes stay.
+---@param lines string
+---@return string
+function text.lines(lines)
+	if not lines:find(SPECIAL) then return lines end
+	return visible(lines, UNSAFE)
 end
 
 --- The same between quotes; a quote in it gets a backslash.
