@@ -19,7 +19,10 @@ local function found(text, given, files)
 	local sites <const>, message <const>, errno <const> = opening.resolve(wanted, false, files, true)
 	if sites then return sites end
 	-- A target of which nothing can be probed is listed with the reason; one that means nothing is an error.
-	if errno == ENOTUNIQ or errno == EOPNOTSUPP then return { skipped = { { symbol = text, reason = message } } } end
+	if errno == ENOTUNIQ or errno == EOPNOTSUPP then
+		local reason <const> = message:sub(1, #text + 2) == text .. ": " and message:sub(#text + 3) or message
+		return { skipped = { { symbol = text:match "^[^:]*:(.*)$", reason = reason } } }
+	end
 	return nil, message, errno
 end
 

@@ -3,6 +3,7 @@
 -- What this kernel can do is found by trying (csrc/probe.c); the versions are for people.
 
 local core <const> = require "crumb.core"
+local rights <const> = require "crumb.bpf.rights"
 
 local features = {}
 
@@ -68,7 +69,9 @@ end
 -- What a question without the rights to ask it tells: nothing of the kernel. nil: another reason.
 local function forbidden(name, errno)
 	if errno ~= EPERM and errno ~= EACCES then return nil end
-	return ("this system does not permit %s: it needs root, or CAP_BPF and CAP_PERFMON, and a kernel that does"):format(name)
+	local reason <const> = rights.refusal()
+	if reason then return ("whether there is %s cannot be told: %s"):format(name, reason) end
+	return ("this kernel refuses %s even to root"):format(name)
 end
 
 local function available(name, hook)
@@ -133,17 +136,12 @@ function features.all()
 	local libbpf <const>, release <const>, machine <const> = core.versions()
 	local hooks <const> = {}
 	for name in pairs(HOOKS) do hooks[name] = features.hook(name) end
-	local lockdown
-	do
-		local file <close> = io.open "/sys/kernel/security/lockdown"
-		lockdown = file and file:read("a"):match "%[(.-)%]"
-	end
 	return {
 		kernel = release, machine = machine, libbpf = libbpf, hooks = hooks,
 		btf = exists "/sys/kernel/btf/vmlinux",
 		ring = ask "ring" or false,
 		tracefs = exists "/sys/kernel/tracing/events" or exists "/sys/kernel/debug/tracing/events",
-		lockdown = lockdown,
+		lockdown = rights.lockdown(),
 	}
 end
 

@@ -2,6 +2,7 @@
 
 local core <const> = require "crumb.core"
 local options <const> = require "crumb.options"
+local rights <const> = require "crumb.bpf.rights"
 
 local Object <const> = core.methods "crumb.Object"
 
@@ -56,14 +57,8 @@ local function globals(object)
 	})
 end
 
--- Why a kernel says EPERM to a program, as far as it can be told from here.
-local function permission_hint(object, message)
-	local status <close> = assert(io.open "/proc/self/status")
-	local effective <const> = math.tointeger(tonumber(status:read("a"):match "CapEff:%s*(%x+)", 16)) or 0
-	-- CAP_SYS_ADMIN, or CAP_PERFMON and CAP_BPF.
-	if effective & 1 << 21 == 0 and effective & 3 << 38 ~= 3 << 38 then
-		return "loading needs root, or CAP_BPF and CAP_PERFMON"
-	end
+-- What of EPERM is not for want of rights: a program's section that this kernel refuses.
+local function refused_section(object, message)
 	local failed <const> = message:match "prog '([^']+)': BPF program load failed"
 	for name, program in pairs(object.programs) do
 		if name == failed and (program.type == "tracing" or program.type == "lsm") then
@@ -71,6 +66,14 @@ local function permission_hint(object, message)
 				:format(program.section, name)
 		end
 	end
+end
+
+-- The message of a load that failed. Where rights or a lockdown explain it, the verifier's words only hide that.
+local function explained(object, message, errno)
+	local reason <const> = errno == EPERM and rights.refusal() or rights.sealed()
+	if reason then return ("%s: %s"):format(message:match "^[^\n]*", reason) end
+	local hint <const> = errno == EPERM and refused_section(object, message)
+	return hint and ("%s\n%s"):format(message, hint) or message
 end
 
 --- Loads the programs and makes the maps.
@@ -81,8 +84,7 @@ function Object:load()
 	local done <const>, message <const>, errno <const> = options.call("object:load", self.raw_load, self)
 	if done then return self end
 	core.set_field(self, "failed", true)
-	local hint <const> = errno == EPERM and permission_hint(self, message)
-	return nil, hint and ("%s\n%s"):format(message, hint) or message, errno
+	return nil, explained(self, message, errno), errno
 end
 
 local function member_of(collected, name) return collected[name] end

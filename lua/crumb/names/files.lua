@@ -9,7 +9,7 @@ local words <const> = lazy "crumb.names.words"
 
 local files = {}
 
-local ENOENT <const>, ENOTDIR <const>, ENFILE <const>, EMFILE <const> = 2, 20, 23, 24
+local ENOENT <const>, EACCES <const>, ENOTDIR <const>, ENFILE <const>, EMFILE <const> = 2, 13, 20, 23, 24
 
 ---@class crumb.File
 ---@field elf userdata crumb.Elf; open until the sites in it are attached
@@ -25,6 +25,8 @@ local function open(opened, path, shown)
 	local elf <const>, message <const>, err <const> = core.elf(path)
 	if not elf and (err == EMFILE or err == ENFILE) then
 		return nil, message .. ": each file takes a descriptor until it is attached to: raise the limit (ulimit -n)", err
+	elseif not elf and err == EACCES and path:find "^/proc/%d+/" then
+		return nil, message .. ": run it as root, or with CAP_SYS_PTRACE", err
 	elseif not elf then
 		return nil, message, err
 	end

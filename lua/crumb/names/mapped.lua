@@ -30,7 +30,7 @@ function mapped.files(pid)
 	local maps <close>, _, err <const> = io.open(("/proc/%d/maps"):format(pid), "r")
 	if not maps then
 		if err == ENOENT or err == ESRCH then return nil, ("there is no process %d"):format(pid), ESRCH end
-		return nil, ("the files of process %d cannot be seen"):format(pid), err
+		return nil, ("the files of process %d may not be seen: run it as root, or with CAP_SYS_PTRACE"):format(pid), err
 	end
 	local list <const>, seen <const> = {}, {}
 	for line in maps:lines() do

@@ -39,7 +39,7 @@ function Reader:events()
 		empty = empty or core.directory(root) and root
 	end
 	if denied then
-		return nil, ("%s may not be read by this user: root may"):format(denied), EACCES
+		return nil, ("%s may not be read by this user: run it as root, or with CAP_DAC_READ_SEARCH"):format(denied), EACCES
 	end
 	if empty then
 		return nil, ("tracefs is not mounted: mount -t tracefs tracefs %s"):format(self.roots[1]), ENODEV
