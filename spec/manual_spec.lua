@@ -12,6 +12,7 @@ local PRINTED <const> = {
 	{ "^symbol +count\ngetenv +%d+$" },
 	{ "^ls\t[%u_]+\t%d+$" },
 	{ "^ls\t%d+\t%d+\t%d+$" },
+	{ "^getenv\tnil$", "^getenv\t%d+$" },
 	{ "^waker=%d+\nlatency %(ns%)\n%[" },
 	{ ";schedule.* %d+$" },
 }

@@ -18,6 +18,10 @@ return {
 	trace = trace.open,
 	--- Iterates over what a target stands for; see crumb.list.
 	list = deferred("crumb.list", "of"),
+	--- How deep calls nest; see crumb.calls.
+	calls = deferred("crumb.calls", "new"),
+	--- Events of all processors by their times; see crumb.order.
+	order = deferred("crumb.order", "new"),
 	--- Writes anything as text for a terminal; see crumb.show.
 	show = deferred("crumb.show", "write"),
 	--- A mangled name as C++ or Rust write it; nil when it is none.

@@ -1,0 +1,79 @@
+--- callgraph: who calls whom: entries and returns by time, indented by depth, each thread for itself.
+
+local crumb <const> = require "crumb"
+
+local STEP <const> = 0.1 -- seconds: longer than an event of another processor is late
+
+-- Of an event's line: whose it is, what it tells, how long that took.
+local function parts_of(event)
+	local mark <const> = ("[%d%s] "):format(event.pid, event.tid == event.pid and "" or "/" .. event.tid)
+	local line <const> = tostring(event):match "^%S+ (.*)"
+	local _, stop <const> = line:find(mark, 1, true)
+	local what <const>, took <const> = line:match("^(.-) ?latency=(%S+)$", stop + 1)
+	return line:sub(1, stop - 1), what or line:sub(stop + 1), took or ""
+end
+
+-- Draws calls in the form of ftrace's function_graph. One in which nothing is seen is a single line, so an entry waits for
+-- what comes next in its thread; the second function draws those that wait.
+local function drawer(session)
+	local waiting <const> = {}
+	local function draw(event, depth, form)
+		local whose <const>, what <const>, took <const> = parts_of(event)
+		session:print(("%-26s %8s | %s%s"):format(whose, took, ("  "):rep(depth), form:format(what)))
+	end
+	local function open(thread)
+		local entry <const> = waiting[thread]
+		waiting[thread] = nil
+		if entry then draw(entry.event, entry.depth, "%s {") end
+	end
+	return function(event, depth, call)
+		local entry <const> = waiting[call.thread]
+		if entry and event.latency and entry.frame == call.frame and entry.event.symbol == event.symbol then
+			waiting[call.thread] = nil
+			for name, value in pairs(entry.event) do event[name] = value end
+			return draw(event, depth, "%s")
+		end
+		open(call.thread)
+		if event.latency then return draw(event, depth, "} %s") end
+		waiting[call.thread] = { event = event, depth = depth, frame = call.frame }
+	end, function()
+		for thread in pairs(waiting) do open(thread) end
+	end
+end
+
+return {
+	summary = "Shows calls and returns as they nest, with arguments, results and times.",
+	example = "crumb callgraph 'uprobe:/usr/bin/app:*' -c '/usr/bin/app' --depth 3",
+	options = function(parser)
+		parser:argument "target":args "+":description "Functions, such as 'uprobe:/usr/bin/app:*' or 'kprobe:vfs_*'."
+		parser:option "--depth":argname "N":convert(math.tointeger):description "Only so deep; 1: the outermost calls."
+	end,
+	run = function(session, given)
+		session.fields = { "depth" }
+		local calls <const> = crumb.calls(given.target[1], { pid = session.settings.pid })
+		local draw <const>, draw_rest <const> = drawer(session)
+		local order <const> = crumb.order(function(event)
+			local depth <const>, call <const> = calls:depth(event), { thread = event.thread, frame = event.frame }
+			event.thread, event.frame = nil, nil
+			if depth >= (given.depth or math.huge) then return end
+			if session.settings.format == "text" then return draw(event, depth, call) end
+			event.depth = depth
+			session:show(event)
+		end)
+		local function probe(capture, returns, only)
+			return session:probe {
+				capture = capture, returns = returns, only = only, missing = "skip",
+				handler = function(event) order:add(event) end, table.unpack(given.target),
+			}
+		end
+		local returning <const> = {}
+		for _, site in ipairs(probe(calls.exit, true).sites) do returning[site.symbol] = true end
+		local function returns(site) return returning[site.symbol] end
+		local named <const> = { "args", thread = calls.entry.thread, frame = calls.entry.frame }
+		if not pcall(probe, named, false, returns) then probe(calls.entry, false, returns) end -- no names are known
+		session:every(STEP, function() order:step() end)
+		session:run()
+		order:finish()
+		draw_rest()
+	end,
+}
