@@ -78,10 +78,17 @@ local function piece(self)
 	return text
 end
 
---- Waits until a condition on the screen holds; says what stood there if it never does.
+--- Waits until a condition on the screen holds, which gets whole lines of what was written as well; says what stood there
+--- if it never does.
 function Pty:until_(what, holds)
-	while not holds(self.screen) do
-		if not piece(self) then error(("%s; the screen:\n%s"):format(what, self.screen:text()), 3) end
+	local rest = ""
+	while true do
+		local lines <const>, following <const> = rest:match "^(.*\n)(.*)$"
+		rest = following or rest
+		if holds(self.screen, lines or "") then return end
+		local text <const> = piece(self)
+		if not text then error(("%s; the screen:\n%s"):format(what, self.screen:text()), 3) end
+		rest = rest .. text
 	end
 end
 
