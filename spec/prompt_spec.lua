@@ -314,6 +314,8 @@ describe("probes at the prompt", function()
 		attach(prompt, "hit_b", ", count = true")
 		attach(prompt, "hit_c", ", count = true")
 		assert.matches("^p1: [^\n]*\np2: [^\n]*\np3: [^\n]*$", answer(prompt, "probes()"))
+		assert.equal("probe  hits  filtered  aggregated  lost\np1        8         3           5     0\n"
+			.. "p2        0         0           0     0\np3        0         0           0     0", answer(prompt, "stats()"))
 		assert.equal("true", answer(prompt, "p2:close()"))
 		assert.same({ "\n2 probes closed\n", 0 }, { leave(prompt) })
 	end)
@@ -336,6 +338,8 @@ describe("probes at the prompt", function()
 		victim:call("hit_a", 3)
 		for _ = 1, 3 do prompt:wait " hit_a" end
 		prompt:prompt "crumb> 1 +"
+		local shown <const> = prompt.screen:text()
+		assert.same({ 1, 3 }, { select(2, shown:gsub("crumb> 1 %+", "")), (select(2, shown:gsub(" hit_a\n", ""))) })
 		prompt:enter "2"
 		prompt:wait "3\r\n"
 	end)
@@ -362,7 +366,7 @@ describe("probes at the prompt", function()
 		type_under_fire(prompt, [[print("äöü: " .. ("a line that is typed under fire"):upper(), 6 * 7)]], bursts)
 		local shown, left_out = 0, 0
 		prompt:until_("some events are neither shown nor told of", function(screen, piece)
-			local text <const> = screen:text()
+			local text <const> = screen:text():gsub("crumb> probe {", "")
 			local _, lines <const> = text:gsub("crumb> p", "")
 			assert.is_true(lines <= 1 and not text:find "crumb>[^\n]* hit_a", text)
 			for line in piece:gmatch "[^\n]*\n" do

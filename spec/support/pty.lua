@@ -39,9 +39,10 @@ function pty.start(command, given)
 	given = given or {}
 	local rows <const>, columns <const> = given.rows or 24, given.columns or 80
 	local path <const> = os.tmpname()
-	local script <const> = ("exec timeout %d env TERM=xterm TERMINFO=$PWD/build/fixtures/terminfo INPUTRC=/dev/null LC_ALL=C.UTF-8 "
-		.. "LOCPATH=$PWD/build/fixtures/locale %s build/fixtures/pty %d %d sh -c %s >%s"):format(2 * DEADLINE, given.environment or "", rows, columns,
-		quoted("exec " .. command), path)
+	local environment <const> = "TERM=xterm TERMINFO=$PWD/build/fixtures/terminfo LOCPATH=$PWD/build/fixtures/locale "
+		.. "LC_ALL=C.UTF-8 INPUTRC=/dev/null " .. (given.environment or "")
+	local script <const> = ("exec timeout %d env %s build/fixtures/pty %d %d sh -c %s >%s"):format(2 * DEADLINE, environment, rows,
+		columns, quoted("exec " .. command), path)
 	local self <const> = setmetatable({
 		input = assert(io.popen(script, "w")), output = assert(io.open(path)), all = "", partial = "", seen = 1,
 		screen = screen.new(rows, columns),

@@ -41,7 +41,11 @@ crumb alone is a prompt: each line is Lua, its values are printed, and what prob
   probes(), stats()                              all of them
   list "uprobe:libc:str*"                        what there is to probe
   run { duration = 5 }                           shows every event; Ctrl-C ends it
-  every(1, function() print(p2:stats().hits) end)
+  t = every(1, function() print(p2:stats().hits) end)
+                                                 now and then; t:close() ends it
+  job = spawn "ls -l"                            a command that waits for its start
+  probe { "syscall:openat", pid = job.pid }
+  job:start() run { process = job }              traces it to its end
   help "targets", help "rules"                   crumb's words
 
 Tab completes, also within a target and a condition. Ctrl-C takes back what is typed, or ends what runs; Ctrl-D leaves.

@@ -142,9 +142,20 @@ local function spawn(self, given)
 	return try(open(self):spawn(given))
 end
 
+-- The account's columns, in the order of what may become of a hit. People are shown those that are not zero.
+local ACCOUNT <const> = {
+	keys = { { name = "probe" } }, values = { { name = "hits", op = "SUM" }, { name = "lost", op = "SUM" } },
+}
+for _, name in ipairs {
+	"filtered", "sampled_out", "limited", "repeated", "aggregated", "sent", "delivered", "dropped", "pending", "unreturned",
+	"refused", "unmatched", "rows_lost", "missed", "recursion_misses",
+} do
+	table.insert(ACCOUNT.values, #ACCOUNT.values, { name = name, op = "SUM", sparse = true })
+end
+
 local function stats(self, one)
 	if one ~= nil then return one:stats() end
-	local rows <const> = {}
+	local rows <const> = setmetatable({}, { columns = ACCOUNT })
 	for i, each in ipairs(self.probes) do
 		local account <const> = each:stats()
 		rows[i] = { probe = self.names[each] }

@@ -193,6 +193,17 @@ local function block(row, plain, stacks, histograms)
 	return table.concat(lines, "\n")
 end
 
+-- Without the columns that are there only where they say something.
+local function telling(rows, list)
+	local kept <const> = {}
+	for _, column in ipairs(list) do
+		local tells = not column.sparse
+		for _, row in ipairs(rows) do tells = tells or (row[column.name] or 0) ~= 0 end
+		if tells then kept[#kept + 1] = column end
+	end
+	return kept
+end
+
 --- Rows of aggregates: an aligned table, or, where there are histograms or stacks, a block for each row.
 ---@param rows table[]
 ---@param columns crumb.Columns
@@ -208,7 +219,7 @@ function draw.rows(rows, columns)
 		local list <const> = HISTOGRAMS[column.op] and histograms or plain
 		list[#list + 1] = column
 	end
-	if #stacks + #histograms == 0 then return aligned(rows, columns) end
+	if #stacks + #histograms == 0 then return aligned(rows, { keys = columns.keys, values = telling(rows, columns.values) }) end
 	for i, row in ipairs(rows) do blocks[i] = block(row, plain, stacks, histograms) end
 	return table.concat(blocks, "\n\n")
 end
