@@ -194,7 +194,7 @@ describe("a session", function()
 			assert.same({ "", 0 }, { errors, status })
 			assert.equal([[
 uprobe:/no/such:f: open /no/such: No such file or directory
-span: from: expected { TARGET, key = EXPRESSION }
+span: from: expected { TARGET, key = EXPRESSION }: write from = { "tracepoint:sched:sched_wakeup", key = "args.pid" }
 syscall:nonono: no system call 'nonono' (nearest: clone, mknod, mount)
 '|' is the shell's: for a shell write -c "sh -c '…'"
 table	true	nil	true

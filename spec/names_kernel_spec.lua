@@ -139,7 +139,8 @@ ffffffffc0003000 t in_both	[two]
 
 	it("says first when the kernel has no kprobes, which fentry does not need", function()
 		os.execute(("rm -r %s/pmus/kprobe; mkdir %s/pmus/uprobe"):format(folder, folder))
-		fails("kprobe:no_such_function", "this kernel has no kprobes: it was built without CONFIG_KPROBE_EVENTS", 95)
+		fails("kprobe:no_such_function", "this kernel has no kprobes: it was built without CONFIG_KPROBE_EVENTS; "
+			.. "tracepoints, system calls and uprobes are there", 95)
 		assert.equal("vfs_read", site("fentry:vfs_read").symbol)
 		os.execute(("rm -r %s/pmus"):format(folder))
 		assert.equal("vfs_read", site("kprobe:vfs_read").symbol) -- no sysfs: nobody knows

@@ -5,6 +5,7 @@
 local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
 
+local explain <const> = lazy "crumb.command.explain"
 local options <const> = lazy "crumb.command.options"
 local output <const> = lazy "crumb.command.output"
 local session <const> = lazy "crumb.command.session"
@@ -57,7 +58,7 @@ local function run_script(settings, load_, own, ...)
 		return message
 	end
 	local arguments <const> = table.pack(...)
-	local done <const>, result <const> = xpcall(function()
+	local done <const>, result = xpcall(function()
 		local chunk <const>, why <const> = load_(live.env)
 		if not chunk then error(why, 0) end
 		chunk(table.unpack(arguments, 1, arguments.n))
@@ -65,12 +66,13 @@ local function run_script(settings, load_, own, ...)
 	end, handler)
 	if done then return result end
 	live:close()
+	if type(result) == "string" then result = explain.raised(result, live.env) end
 	return failed(without_position(result, own), traceback)
 end
 
--- What is said of a script that is no Lua: where, why, and in crumb's words what another tracer's program does.
+-- What is said of a script that is no Lua: where, why, and what it was meant to be.
 local function with_answer(why, source)
-	local answer <const> = source and require("crumb.command.bpftrace").answer(source)
+	local answer <const> = source and explain.source(source, why)
 	return answer and why .. "\n" .. answer or why
 end
 

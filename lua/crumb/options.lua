@@ -1,6 +1,10 @@
 --- options: checks the option tables that people write.
 
 local core <const> = require "crumb.core"
+local lazy <const> = require "crumb.lazy"
+
+local habits <const> = lazy "crumb.habits"
+local text <const> = lazy "crumb.show.text"
 
 local options = {}
 
@@ -19,6 +23,27 @@ local function is_a(value, wanted)
 	return false
 end
 
+-- How an option is written, with what was given where it fits.
+local function written(name, value, wanted)
+	if type(value) == "string" and is_a(value, wanted) then return ("%s = %s"):format(name, text.quote(value)) end
+	if type(value) == "string" and name == "capture" then return ("capture = { %s }"):format(text.quote(value)) end
+	return habits.WRITTEN[name]
+end
+
+-- What is said of a name that is no option: what it is called here, or the nearest, or all there are.
+local function instead_of(name, value, known)
+	local meant <const> = habits.OPTIONS[name]
+	if known[meant] then return ": write " .. (written(meant, value, known[meant]) or meant .. " = …") end
+	if habits.OTHERWISE[name] then return ": " .. habits.OTHERWISE[name] end
+	local _ <const>, near <const> = core.nearest(name, keys_of(known))
+	return near ~= "" and near or (" (there are %s)"):format(table.concat(keys_of(known), ", "))
+end
+
+-- The types without what only takes an option back.
+local function types_of(wanted)
+	return (wanted:gsub("|boolean$", ""):gsub("|", " or "))
+end
+
 --- Refuses unknown names (with the nearest) and wrong types.
 --- Errors: raises at the caller's caller.
 ---@param what string what the options are of, such as "program:attach"
@@ -34,12 +59,11 @@ function options.check(what, given, known)
 		if type(name) == "string" then
 			local wanted <const> = known[name]
 			if not wanted then
-				local _ <const>, near <const> = core.nearest(name, keys_of(known))
-				error(("%s: no option '%s'%s"):format(what, name,
-					near ~= "" and near or (" (there are %s)"):format(table.concat(keys_of(known), ", "))), 3)
+				error(("%s: no option '%s'%s"):format(what, name, instead_of(name, value, known)), 3)
 			elseif not is_a(value, wanted) then
-				error(("%s: option '%s': expected %s, got %s"):format(what, name,
-					wanted:gsub("|", " or "), type(value)), 3)
+				local instead <const> = written(name, value, wanted)
+				error(("%s: option '%s': expected %s, got %s%s"):format(what, name, types_of(wanted), type(value),
+					instead and ": write " .. instead or ""), 3)
 			end
 		end
 	end

@@ -2,6 +2,8 @@
 --
 -- A rule is never changed: a change makes another one, which takes the first one's place when all of it holds.
 
+local habits <const> = require "crumb.lazy" "crumb.habits"
+
 local rule = {}
 
 local EXPRESSIONS <const> = "string|table|boolean"
@@ -43,7 +45,9 @@ function rule.check(given)
 		end
 	end
 	for _, name in ipairs { "where", "params", "capture", "sum", "avg", "min", "max", "hist", "lhist", "by" } do
-		if given[name] == true then error(("%s: expected an expression, or false for none, got true"):format(name), 0) end
+		if given[name] == true then
+			error(("%s: expected an expression, or false for none, got true: write %s"):format(name, habits.WRITTEN[name]), 0)
+		end
 	end
 	for name in pairs(given.params or {}) do
 		if type(name) ~= "string" then

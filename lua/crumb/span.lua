@@ -4,6 +4,7 @@
 
 local choice <const> = require "crumb.bpf.choice"
 local core <const> = require "crumb.core"
+local habits <const> = require "crumb.lazy" "crumb.habits"
 local opening <const> = require "crumb.trace.opening"
 local options <const> = require "crumb.options"
 local pairs_of <const> = require "crumb.engine.pairs"
@@ -72,7 +73,9 @@ local function merged(...)
 end
 
 local function check_end(one, name, known)
-	if type(one) ~= "table" then error(("%s: expected { TARGET, key = EXPRESSION }"):format(name), 0) end
+	if type(one) ~= "table" then
+		error(("%s: expected { TARGET, key = EXPRESSION }: write %s"):format(name, habits.WRITTEN[name]), 0)
+	end
 	options.call(name, function() options.check(name, one, known) end)
 	if not one.key then error(("%s: it needs a key, such as key = \"args.pid\""):format(name), 0) end
 	if one.pid then error(("%s: pid goes beside from and to: it is of what begins"):format(name), 0) end

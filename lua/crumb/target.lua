@@ -4,6 +4,7 @@
 -- there is asked in crumb.names. No file is opened here.
 
 local core <const> = require "crumb.core"
+local habits <const> = require "crumb.lazy" "crumb.habits"
 
 local target = {}
 
@@ -143,6 +144,15 @@ local function kernel_function(result, rest, takes_offset)
 	return result
 end
 
+-- tracepoint:syscalls:sys_enter_openat is syscall:openat.
+local function system_call(result, rest)
+	local name <const> = rest:match "^sys_enter_(.+)$" or rest:match "^sys_exit_(.+)$" or rest:match "^sys_(.+)$"
+	if name then return nil, "a system call is named alone: syscall:" .. name end
+	result.name = check_name(rest, "name")
+	if not result.name then return nil, select(2, check_name(rest, "name")) end
+	return result
+end
+
 local function named(result, rest)
 	local why
 	result.name, why = check_name(rest, "name")
@@ -151,7 +161,11 @@ end
 
 local function user_function(result, rest)
 	local path <const>, symbol <const> = rest:match("^([^:]*):(.*)$")
-	if not path then return nil, "it names no symbol" end
+	if not path then
+		local is_file <const> = rest:find "/" or rest:find "^lib"
+		return nil, "it names no symbol", is_file and ("crumb list '%s:%s:*' shows what there is"):format(result.kind, rest)
+			or rest ~= "" and ("such as %s:libc:%s"):format(result.kind, rest) or nil
+	end
 	if path == "" then return nil, "the path is empty" end
 	if symbol == "" then return nil, "the symbol is empty" end
 	result.path = path
@@ -194,7 +208,7 @@ local PARSERS <const> = {
 	fexit = kernel_function,
 	uprobe = user_function,
 	uretprobe = user_function,
-	syscall = named,
+	syscall = system_call,
 	rawtracepoint = named,
 	tp_btf = named,
 	software = periodic,
@@ -213,7 +227,11 @@ end
 
 function PARSERS.tracepoint(result, rest)
 	local category <const>, name <const> = rest:match("^([^:]*):(.*)$")
-	if not category then return nil, "it names no category" end
+	if not category then
+		local call <const> = rest:match "^sys_%a+_(.+)$"
+		return nil, "it names no category", call and ("write tracepoint:syscalls:%s, or syscall:%s"):format(rest, call)
+			or rest ~= "" and ("crumb list 'tracepoint:*:*%s*' looks for it"):format(rest) or nil
+	end
 	local why
 	result.category, why = check_name(category, "category")
 	if not result.category then return nil, why end
@@ -236,6 +254,34 @@ local function parse_as(kind, rest, text)
 	return PARSERS[kind]({ kind = kind, text = text }, rest)
 end
 
+-- What a text was meant to be whose kind is none; nil: nobody knows.
+local function meant(word, rest)
+	local call <const> = (rest or word):match "^sys_enter_(.+)$" or (rest or word):match "^sys_exit_(.+)$"
+	if call then return "write syscall:" .. call end
+	if not rest then return nil end
+	if habits.KINDS[word] then return ("write %s:%s"):format(habits.KINDS[word], rest) end
+	if word:find "/" or word:find "^lib" then return ("write uprobe:%s:%s"):format(word, rest) end
+	if rest:sub(1, #word + 1) == word .. "_" then return ("write tracepoint:%s:%s"):format(word, rest) end
+end
+
+local function no_colon(text)
+	local kind <const> = SHORT[text] or text
+	if FORMS[kind] then return ("it has no ':'; the form is %s"):format(FORMS[kind]) end
+	local known <const> = meant(text)
+	if known then return "it has no kind: " .. known end
+	local near <const> = nearest(text, KINDS)
+	if near ~= "" or not text:find "^[%w_]+$" then
+		return ("it has no ':'%s; the form is KIND:..., such as %s"):format(near, FORMS.uprobe)
+	end
+	return ("it has no ':'; the form is KIND:..., such as syscall:%s, kprobe:%s or uprobe:PATH:%s"):format(text, text, text)
+end
+
+local function no_kind(word, rest)
+	local known <const> = meant(word, rest)
+	if known then return ("no kind %s: %s"):format(quote(word), known) end
+	return ("no kind %s%s; there are %s"):format(quote(word), nearest(word, KINDS), table.concat(KINDS, ", "))
+end
+
 --- Parses a target's words, such as `uprobe:/usr/bin/app:main.foobar+0x10`.
 --- Errors: raises, with the form that would be right, when the words are wrong.
 ---@param text string
@@ -245,19 +291,12 @@ function target.parse(text)
 		error(("target: expected a string such as '%s', got %s"):format(FORMS.uprobe, type(text)), 2)
 	end
 	local word <const>, rest <const> = text:match("^([^:]*):(.*)$")
-	if not word then
-		local kind <const> = SHORT[text] or text
-		error(("target %s: it has no ':'%s; the form is %s"):format(quote(text),
-			FORMS[kind] and "" or nearest(text, KINDS), FORMS[kind] or "KIND:..., such as " .. FORMS.uprobe), 2)
-	end
+	if not word then error(("target %s: %s"):format(quote(text), no_colon(text)), 2) end
 	local kind <const> = SHORT[word] or word
-	if not FORMS[kind] then
-		error(("target %s: no kind %s%s; there are %s"):format(quote(text), quote(word),
-			nearest(word, KINDS), table.concat(KINDS, ", ")), 2)
-	end
-	local result <const>, why <const> = parse_as(kind, rest, text)
+	if not FORMS[kind] then error(("target %s: %s"):format(quote(text), no_kind(word, rest)), 2) end
+	local result <const>, why <const>, instead <const> = parse_as(kind, rest, text)
 	if not result then
-		error(("target %s: %s; the form is %s"):format(quote(text), why, FORMS[kind]), 2)
+		error(("target %s: %s; the form is %s%s"):format(quote(text), why, FORMS[kind], instead and "; " .. instead or ""), 2)
 	end
 	return result
 end

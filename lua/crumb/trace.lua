@@ -243,6 +243,9 @@ end
 function Trace:probe(given)
 	check_open(self, "trace:probe")
 	options.check("trace:probe", given, words.PROBE)
+	if given and given.where == false then
+		error('trace:probe: where: expected an expression, a string, got false: it stands in quotes, where = "pid == 1"', 2)
+	end
 	return options.finish("trace:probe", open_probe, self, with_defaults(self, given or {}))
 end
 

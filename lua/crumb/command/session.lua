@@ -7,6 +7,7 @@ local core <const> = require "crumb.core"
 local crumb <const> = require "crumb"
 local lazy <const> = require "crumb.lazy"
 local notices <const> = lazy "crumb.command.notices"
+local options <const> = require "crumb.options"
 local output <const> = require "crumb.command.output"
 local text <const> = require "crumb.show.text"
 local words <const> = lazy "crumb.command.words"
@@ -118,7 +119,8 @@ local function keep(self, probe, took)
 	return probe
 end
 
-local function probe(self, given)
+local function probe(self, given, more)
+	if more ~= nil then error('probe: one table holds all: probe { "syscall:openat", count = true }', 0) end
 	if type(given) == "string" then given = { given } end
 	if type(given) ~= "table" then error(("probe: expected a target or a table, got %s"):format(type(given)), 0) end
 	local trace <const>, before <const> = open(self), core.now()
@@ -167,7 +169,7 @@ end
 --- Attaches a probe: a target, or a table as for trace:probe. It raises when it cannot.
 ---@param given string|table
 ---@return crumb.Probe
-function Session:probe(given) return at_caller(self, probe, given) end
+function Session:probe(given, ...) return at_caller(self, probe, given, ...) end
 
 --- Attaches a span; as trace:span, and it raises.
 ---@param given table
@@ -292,8 +294,8 @@ end
 ---@param given { duration: number?, process: crumb.Process? }?
 ---@return string why
 function Session:run(given)
+	given = options.check("run", given, { duration = "number", process = "userdata" })
 	local trace <const> = self:trace()
-	given = given or {}
 	start(self)
 	local _ <close> = timers(self, trace)
 	local done <const>, why <const>, errno <const> = trace:run {

@@ -164,6 +164,9 @@ end
 local function binary(c, ast)
 	local op <const> = CALCULATE[ast.op]
 	if not op then c:refuse(ast, "a condition is no value: it decides in `where`") end
+	if op == "XOR" and ast.right.tag == "string" then
+		c:refuse(ast, "a pattern stands behind like: write %s like %s", c:text(ast.left), c:text(ast.right))
+	end
 	local left <const>, right <const> = c:integer(ast.left), c:integer(ast.right)
 	local constant <const> = right.node.op == "CONSTANT" and right.node.value
 	if op == "DIV" or op == "MOD" then
@@ -229,10 +232,18 @@ local INSTEAD <const> = {
 	ksym = "is for output only", usym = "is for output only", ntop = "is for output only",
 }
 
+-- Values that are no address of a text.
+local NUMBERS <const> = {
+	pid = true, tid = true, uid = true, gid = true, cpu = true, time = true, nsecs = true, elapsed = true, latency = true,
+	cookie = true,
+}
+
 --- Raises that a value is not what stands there.
 ---@param wanted string "number" or "text"
 function Compilation:refuse_kind(value, ast, wanted)
-	if value.kind == "integer" then
+	if value.kind == "integer" and NUMBERS[ast.name] then
+		self:refuse(ast, "'%s' is a number, and no text: write %s == 0", ast.name, ast.name)
+	elseif value.kind == "integer" then
 		self:refuse(ast, "'%s' is a number, and no text: write str(%s)", self:text(ast), self:text(ast))
 	end
 	self:refuse(ast, "'%s' %s, and no %s", self:text(ast), INSTEAD[value.kind] or "is a struct or an array", wanted)

@@ -76,6 +76,13 @@ local function check_ends(c, text, ast)
 	end
 end
 
+-- The first bytes of a text, without a character that is cut.
+local function cut(text, most)
+	local short = text:sub(1, most)
+	while #short > 0 and utf8.len(text) and not utf8.len(short) do short = short:sub(1, -2) end
+	return short
+end
+
 local function check_text(c, what, text, ast, most)
 	check_ends(c, text, ast)
 	if what.kind == "comm" then
@@ -83,7 +90,7 @@ local function check_text(c, what, text, ast, most)
 			c:refuse(ast, "comm is compared with the text itself: for a pattern write comm like \"%s\"", text)
 		end
 		if #text > limits.COMM_BYTES then
-			c:refuse(ast, "comm holds %d bytes, and this has %d", limits.COMM_BYTES, #text)
+			c:refuse(ast, "comm holds %d bytes, and this has %d: write \"%s\"", limits.COMM_BYTES, #text, cut(text, limits.COMM_BYTES))
 		end
 	elseif #text > most then
 		c:refuse(ast, "too large: a text of %d bytes, and %s%d are compared", #text,
@@ -199,7 +206,8 @@ local function like(c, ast, negated)
 	check_ends(c, pattern, ast.right)
 	local parts <const> = parts_of(pattern)
 	if what.kind == "comm" and parts > limits.COMM_BYTES then
-		c:refuse(ast.right, "comm holds %d bytes, and this asks for %d", limits.COMM_BYTES, parts)
+		local short <const> = pattern:find "^[^*?%[]+%*$" and (": write \"%s*\""):format(cut(pattern, limits.COMM_BYTES)) or ""
+		c:refuse(ast.right, "comm holds %d bytes, and this asks for %d%s", limits.COMM_BYTES, parts, short)
 	end
 	if parts > limits.PATTERN_PARTS then
 		c:refuse(ast.right, "too large: a pattern of %d characters, at most %d", parts, limits.PATTERN_PARTS)

@@ -59,10 +59,36 @@ local function retval(c, ast)
 	return path.loaded(c, load, type, ast)
 end
 
+-- "filename: const char *"
+local function described(argument)
+	return argument.declared and ("%s: %s"):format(argument.name, argument.declared) or argument.name
+end
+
+-- Arguments with their types.
+local function listed(arguments)
+	local list <const> = {}
+	for i, argument in ipairs(arguments) do list[i] = described(argument) end
+	return table.concat(list, ", ")
+end
+
+-- Those of these names.
+local function named(arguments, names)
+	local list <const> = {}
+	for _, word in ipairs(names) do
+		for _, argument in ipairs(arguments) do
+			if argument.name == word then list[#list + 1] = argument end
+		end
+	end
+	return list
+end
+
 local function missing_register(c, ast, what)
 	local names <const> = {}
 	for known in pairs(c.scope.registers or {}) do names[#names + 1] = known end
-	if #names == 0 and c.scope.registers_missing then c:refuse(ast, "no %s here: %s", what, c.scope.registers_missing) end
+	if #names == 0 and c.scope.registers_missing then
+		local list <const> = listed(c.scope.args or {})
+		c:refuse(ast, "no %s here: %s%s", what, c.scope.registers_missing, list ~= "" and (" (there are %s)"):format(list) or "")
+	end
 	local _ <const>, near <const> = core.nearest(what, names)
 	c:refuse(ast, "a %s has no %s%s", hook_of(c), what, near ~= "" and near or c.scope.args and ": write args.NAME" or "")
 end
@@ -134,6 +160,8 @@ local function unknown(c, ast)
 	for _, argument in ipairs(c.scope.args or {}) do
 		if argument.name == word then c:refuse(ast, "no name '%s': write args.%s", word, word) end
 	end
+	local lower <const> = word:lower()
+	if VALUES[lower] then c:refuse(ast, "no name '%s': write %s", word, lower) end
 	local near <const> = select(2, core.nearest(word, name.list(c.scope, c.kept)))
 	c:refuse(ast, "no name '%s'%s", word, near)
 end
@@ -186,9 +214,9 @@ function name.argument(c, ast)
 		if argument.name == ast.name then return path.loaded(c, argument.load, argument.type, ast, true) end
 		names[i] = argument.name
 	end
-	local _ <const>, near <const> = core.nearest(ast.name, names)
-	c:refuse(c:last(ast), "no argument '%s'%s", ast.name, near ~= "" and near
-		or #names > 0 and (" (there are %s)"):format(table.concat(names, ", ")) or ": there are none")
+	local near <const> = core.nearest(ast.name, names)
+	c:refuse(c:last(ast), "no argument '%s'%s", ast.name, #near > 0 and (" (nearest: %s)"):format(listed(named(list, near)))
+		or #names > 0 and (" (there are %s)"):format(listed(list)) or ": there are none")
 end
 
 --- reg.NAME

@@ -20,6 +20,13 @@ local ENOENT <const>, EACCES <const>, ENOTDIR <const>, ENFILE <const>, EMFILE <c
 -- What was opened under each word, beside the files themselves.
 local known <const> = setmetatable({}, { __mode = "k" })
 
+-- What stands in its folder that has nearly its name.
+local function near(path)
+	local folder <const>, name <const> = path:match "^(.*/)([^/]+)$"
+	local names <const> = folder and #name > 2 and core.directory(folder)
+	return names and (select(2, core.nearest(name, names))) or ""
+end
+
 -- Opens a file, or takes it from those that are open.
 local function open(opened, path, shown)
 	local elf <const>, message <const>, err <const> = core.elf(path)
@@ -28,7 +35,7 @@ local function open(opened, path, shown)
 	elseif not elf and err == EACCES and path:find "^/proc/%d+/" then
 		return nil, message .. ": run it as root, or with CAP_SYS_PTRACE", err
 	elseif not elf then
-		return nil, message, err
+		return nil, err == ENOENT and message .. near(shown) or message, err
 	end
 	local identity <const> = elf:identity()
 	local before <const> = opened[identity]

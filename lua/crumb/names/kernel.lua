@@ -234,7 +234,8 @@ end
 ---@return integer? errno
 function Reader:resolve(target)
 	if by_kprobe(target) and not self:has_kprobes() then
-		return fail(target, EOPNOTSUPP, "this kernel has no kprobes: it was built without CONFIG_KPROBE_EVENTS")
+		return fail(target, EOPNOTSUPP, "this kernel has no kprobes: it was built without CONFIG_KPROBE_EVENTS; "
+			.. "tracepoints, system calls and uprobes are there")
 	end
 	local done <const>, message <const>, err <const> = self.names:load()
 	if not done then return unreadable(target, message, err) end

@@ -113,6 +113,14 @@ local function chosen(name, found)
 	return nil, ("'%s' may be %s: give the path"):format(name, paths_of(found)), ENOTUNIQ
 end
 
+-- A program of that name, to be named to people; which one is meant they say themselves.
+local function program(name)
+	for _, folder in ipairs { "/usr/bin/", "/usr/sbin/", "/bin/", "/usr/local/bin/" } do
+		local file <close> = name:find "^[%w_.+-]+$" and core.elf(folder .. name) or nil
+		if file then return folder .. name end
+	end
+end
+
 --- The libraries of a name in the dynamic linker's cache.
 ---@param name string such as `libc` or `libc.so.6`, or a glob
 ---@param cache string? the cache's path
@@ -129,8 +137,9 @@ function library.in_cache(name, cache)
 	end
 	local found <const> = without_links(wanted(name, list))
 	if #found > 0 then return chosen(name, found) end
-	return nil, ("no library '%s' in %s%s; a program is given by its path, or by its name with pid = N")
-		:format(name, cache, near(name, list)), ENOENT
+	local path <const> = program(name)
+	return nil, ("no library '%s' in %s%s; a program is given by its path, %sor by its name with pid = N")
+		:format(name, cache, path and "" or near(name, list), path and path .. ", " or ""), ENOENT
 end
 
 -- libelf.so.1 may be a link to libelf-0.188.so: what counts is how the file calls itself.

@@ -109,6 +109,15 @@ local function elsewhere(events, categories, name)
 	return #found > 0 and (" (it is %s)"):format(table.concat(found, ", ")) or nil
 end
 
+-- A system call's name is in two.
+local function of_syscall(category, name, names)
+	for _, other in ipairs(category == "syscalls" and names or {}) do
+		if other == "sys_enter_" .. name then
+			return (" (there are sys_enter_%s and sys_exit_%s, or syscall:%s)"):format(name, name, name)
+		end
+	end
+end
+
 --- The tracepoints of that category and name; both may be globs.
 --- Errors: nil, message, errno: ENOENT unknown, ENODEV tracefs is not mounted, EACCES no rights, EINVAL not a name.
 --- Source: tracefs, events/CATEGORY/NAME/id
@@ -142,7 +151,8 @@ function Reader:resolve(category, name)
 		end
 	end
 	if #sites == 0 then
-		local hint <const> = elsewhere(events, categories, name) or nearest(name, names_in(events, chosen[1]))
+		local hint <const> = elsewhere(events, categories, name) or of_syscall(category, name, names_in(events, chosen[1]))
+			or nearest(name, names_in(events, chosen[1]))
 		return nil, ("%sno tracepoint '%s' in %s%s"):format(what, name, category, hint), ENOENT
 	end
 	return { sites = sites }
