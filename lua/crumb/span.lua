@@ -74,7 +74,7 @@ end
 
 local function check_end(one, name, known)
 	if type(one) ~= "table" then
-		error(("%s: expected { TARGET, key = EXPRESSION }: write %s"):format(name, habits.WRITTEN[name]), 0)
+		error(("%s: expected { TARGET, key = EXPRESSION }: write %s"):format(name, habits.WRITTEN[name:match "^%a+"]), 0)
 	end
 	options.call(name, function() options.check(name, one, known) end)
 	if not one.key then error(("%s: it needs a key, such as key = \"args.pid\""):format(name), 0) end
