@@ -45,6 +45,21 @@ static int l_refused(lua_State *L)
 	return 1;
 }
 
+/* elf:start() -> where in the file the program begins, or nil: it is none */
+static int l_start(lua_State *L)
+{
+	const struct elf_file *file = elf_check(L, 1);
+	uint64_t offset;
+	GElf_Ehdr header;
+
+	if (!gelf_getehdr(file->elf, &header) || !header.e_entry ||
+	    !crumb_elf_offset(file, header.e_entry, &offset))
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, (lua_Integer)offset);
+	return 1;
+}
+
 /* The last function that begins at or before an address, or UINT32_MAX. */
 static uint32_t search(const struct gopclntab *table, uint64_t address)
 {
@@ -99,8 +114,7 @@ static int l_go_function(lua_State *L)
 }
 
 const luaL_Reg elf_code_methods[] = {
-	{ "code", l_code },
-	{ "go_function", l_go_function },
-	{ "refused", l_refused },
+	{ "code", l_code },       { "go_function", l_go_function },
+	{ "refused", l_refused }, { "start", l_start },
 	{ NULL, NULL },
 };

@@ -36,6 +36,20 @@ describe("callgraph", function()
 		}, run(VICTIM .. " fib", targets("main", "fib")))
 	end)
 
+	it("takes all of a program, and leaves alone where it begins", function()
+		local lines <const> = run(VICTIM .. " fib", targets "*")
+		local text <const> = table.concat(lines, "\n")
+		assert.matches("main argc=2 [^\n]*\n  fib n=3 {\n", text)
+		assert.not_matches("_start", text)
+		for _, target in ipairs { "{ 'uprobe:%s:_start', returns = true }", "'uretprobe:%s:_start'" } do
+			local _, status <const>, errors <const> = cli.run("-e", ("probe %s"):format(target:format(VICTIM)))
+			assert.equal(1, status)
+			assert.matches("the program begins there, and its arguments lie where a return address would\n$", errors)
+		end
+		local code <const> = "for _, one in ipairs(probe('uretprobe:%s:*').skipped) do print(one.symbol) end os.exit()"
+		assert.equal("_start\n", (cli.run("-q", "-e", code:format(VICTIM))))
+	end)
+
 	it("goes only so deep", function()
 		assert.same({ "main argc=2 argv=… {", "  fib n=3 retval=2", "} main retval=0" },
 			run(VICTIM .. " fib", "--depth", "2", targets("main", "fib")))

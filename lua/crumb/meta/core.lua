@@ -357,6 +357,10 @@ function Elf:offset(address) end
 ---@return string?, string?, integer?
 function Elf:code(offset, size) end
 
+--- Where in the file the program begins; nil: it is none.
+---@return integer?
+function Elf:start() end
+
 --- The Go function that a file offset lies in, by Go's own table.
 --- Shape: { name, offset, size, assembly, version = "1.2"|"1.16"|"1.18"|"1.20" }; the size goes up to the next function,
 --- the version is that of the table's form, `assembly` is known from 1.18 on

@@ -166,11 +166,15 @@ local function by_offset(symbols)
 	return places
 end
 
+local function refused(target, elf, offset)
+	return elf:refused(offset) or target.kind == "uretprobe" and code.no_return(elf, offset) or nil
+end
+
 local function raw_sites(target, elf)
 	if not elf:executable(target.offset) then
 		return fail(target, EINVAL, "the offset 0x%x lies in no executable segment of the file", target.offset)
 	end
-	local why <const> = elf:refused(target.offset)
+	local why <const> = refused(target, elf, target.offset)
 	if why then return fail(target, EOPNOTSUPP, "the place 0x%x cannot be probed: %s", target.offset, why) end
 	return { { offset = target.offset } }
 end
@@ -208,7 +212,7 @@ local function exact_sites(target, elf, all, name, version, default)
 	end
 	local within <const>, message <const>, err <const> = within_instruction(target, elf, symbol)
 	if err then return within, message, err end
-	local why <const> = elf:refused(symbol.offset + target.offset)
+	local why <const> = refused(target, elf, symbol.offset + target.offset)
 	if why then return fail(target, EOPNOTSUPP, "'%s' exists, but cannot be probed: %s", name, why) end
 	return { make_site(symbol, target.offset) }
 end
@@ -230,7 +234,13 @@ local function glob_sites(target, elf)
 		return fail(target, first and EOPNOTSUPP or ENOENT, "no function matches '%s'%s%s", target.symbol, why,
 			elf:stripped() and "; the file is stripped" or "")
 	end
-	return sites, skipped
+	if target.kind ~= "uretprobe" then return sites, skipped end
+	local returning <const> = {}
+	for _, site in ipairs(sites) do
+		local why <const> = code.no_return(elf, site.offset)
+		if why then skipped[#skipped + 1] = { symbol = site.symbol, reason = why } else returning[#returning + 1] = site end
+	end
+	return returning, skipped
 end
 
 local function function_sites(target, elf)

@@ -55,6 +55,16 @@ function code.go_entry(elf, site)
 	return found.offset + check
 end
 
+--- Why the return from a place cannot be awaited, in whatever language: the kernel would write over what lies in the place
+--- of the return address.
+---@param elf userdata crumb.Elf
+---@param offset integer in the file
+---@return string? why
+function code.no_return(elf, offset)
+	if offset == elf:start() then return "the program begins there, and its arguments lie where a return address would" end
+	return nil
+end
+
 --- Where a call of a Go function is seen to begin and to end.
 ---@param elf userdata crumb.Elf
 ---@param site { offset: integer, symbol: string? } of a function's beginning

@@ -2,19 +2,15 @@
 
 local crumb <const> = require "crumb"
 
-local STEP <const> = 0.1 -- seconds: longer than an event of another processor is late
-
 -- Of an event's line: whose it is, what it tells, how long that took.
 local function parts_of(event)
-	local mark <const> = ("[%d%s] "):format(event.pid, event.tid == event.pid and "" or "/" .. event.tid)
-	local line <const> = tostring(event):match "^%S+ (.*)"
-	local _, stop <const> = line:find(mark, 1, true)
+	local line <const>, thread <const> = tostring(event):match "^%S+ (.*)", event.tid ~= event.pid and "/" .. event.tid or ""
+	local _, stop <const> = line:find(("[%d%s] "):format(event.pid, thread), 1, true)
 	local what <const>, took <const> = line:match("^(.-) ?latency=(%S+)$", stop + 1)
 	return line:sub(1, stop - 1), what or line:sub(stop + 1), took or ""
 end
 
--- Draws calls in the form of ftrace's function_graph. One in which nothing is seen is a single line, so an entry waits for
--- what comes next in its thread; the second function draws those that wait.
+-- Draws calls as ftrace's function_graph does: one in which nothing is seen is a line, so an entry waits for what comes next.
 local function drawer(session)
 	local waiting <const> = {}
 	local function draw(event, depth, form)
@@ -23,8 +19,8 @@ local function drawer(session)
 	end
 	local function open(thread)
 		local entry <const> = waiting[thread]
-		waiting[thread] = nil
 		if entry then draw(entry.event, entry.depth, "%s {") end
+		waiting[thread] = nil
 	end
 	return function(event, depth, call)
 		local entry <const> = waiting[call.thread]
@@ -50,8 +46,7 @@ return {
 	end,
 	run = function(session, given)
 		session.fields = { "depth" }
-		local calls <const> = crumb.calls(given.target[1], { pid = session.settings.pid })
-		local draw <const>, draw_rest <const> = drawer(session)
+		local calls <const>, draw <const>, draw_rest <const> = crumb.calls(given.target[1], session.settings), drawer(session)
 		local order <const> = crumb.order(function(event)
 			local depth <const>, call <const> = calls:depth(event), { thread = event.thread, frame = event.frame }
 			event.thread, event.frame = nil, nil
@@ -60,18 +55,23 @@ return {
 			event.depth = depth
 			session:show(event)
 		end)
+		local function add(event) order:add(event) end
 		local function probe(capture, returns, only)
 			return session:probe {
-				capture = capture, returns = returns, only = only, missing = "skip",
-				handler = function(event) order:add(event) end, table.unpack(given.target),
+				capture = capture, returns = returns, only = only, missing = "skip", handler = add, table.unpack(given.target),
 			}
 		end
-		local returning <const> = {}
-		for _, site in ipairs(probe(calls.exit, true).sites) do returning[site.symbol] = true end
-		local function returns(site) return returning[site.symbol] end
-		local named <const> = { "args", thread = calls.entry.thread, frame = calls.entry.frame }
-		if not pcall(probe, named, false, returns) then probe(calls.entry, false, returns) end -- no names are known
-		session:every(STEP, function() order:step() end)
+		local captures <const>, named <const> = {}, { "args", thread = calls.entry.thread, frame = calls.entry.frame }
+		for _, site in ipairs(probe(calls.exit, true).sites) do captures[site.symbol] = calls.entry end
+		for _, target in ipairs(given.target) do
+			for row in session:list(target) do
+				if captures[row.name] and row.args and row.args[1] then captures[row.name] = named end
+			end
+		end
+		for _, capture in ipairs { named, calls.entry } do
+			pcall(probe, capture, false, function(site) return captures[site.symbol] == capture end)
+		end
+		session:every(0.1, function() order:step() end) -- longer than an event of another processor is late
 		session:run()
 		order:finish()
 		draw_rest()

@@ -41,20 +41,25 @@ function go_calls.begin(found, files)
 end
 
 --- Tells the sites in Go programs where their calls begin, as `begin`, and end: `site.go.ends`, a list. Those that have
---- no end that can be seen are skipped.
+--- no end that can be seen are skipped, in other programs too.
 --- Errors: nil, message, errno EOPNOTSUPP where one of these was named, or no site is left.
 ---@param found crumb.Site[] with the fields `skipped` and `targets`
 ---@param files table from choice.files()
 ---@param missing string? "skip": what was named is skipped too
 ---@return crumb.Site[]?, string?, integer?
 function go_calls.find(found, files, missing)
-	local elves <const> = of_go(files)
+	local elves <const>, others <const> = of_go(files), {}
+	for _, file in pairs(files) do others[file.path] = not file.elf:is_go() and file.elf or nil end
 	local kept <const> = { skipped = found.skipped }
 	local refused
 	for _, site in ipairs(found) do
-		local elf <const> = elves[site.file]
+		local elf <const>, other <const> = elves[site.file], others[site.file]
 		local call, why = nil, nil
-		if elf then call, why = code.go_call(elf, site) end
+		if elf then
+			call, why = code.go_call(elf, site)
+		elseif other then
+			why = code.no_return(other, site.offset)
+		end
 		if why then
 			local reason <const> = ("%s: the return of '%s' cannot be awaited: %s"):format(site.target, site.symbol, why)
 			if missing ~= "skip" and is_named(site, found.targets) then return nil, reason, EOPNOTSUPP end

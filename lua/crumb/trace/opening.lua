@@ -90,14 +90,10 @@ local function as_attached(found, targets)
 	return list
 end
 
--- With what is to be known of those in Go programs.
+-- With what is to be known of where their calls begin and end.
 local function with_calls(found, given, returns, files)
-	for _, file in pairs(files) do
-		if file.elf:is_go() then
-			return (returns and go_calls.find or go_calls.begin)(found, files, given.missing)
-		end
-	end
-	return found
+	if not next(files) then return found end
+	return (returns and go_calls.find or go_calls.begin)(found, files, given.missing)
 end
 
 --- The sites that targets mean.
