@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -41,13 +42,30 @@ static int ring_release(struct handle *handle)
 	free(ring->sources);
 	ring->sources = NULL;
 	close(ring->epoll);
+	close(ring->timer);
 	return 0;
+}
+
+/* Part of the ring's descriptor; 0 or an errno. */
+static int open_timer(struct ring *ring)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int err;
+
+	ring->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (ring->timer < 0)
+		return errno;
+	err = epoll_ctl(ring->epoll, EPOLL_CTL_ADD, ring->timer, &event) ? errno : 0;
+	if (err)
+		close(ring->timer);
+	return err;
 }
 
 /* core.ring(owner): an empty ring of an Object */
 int l_ring_open(lua_State *L)
 {
 	struct ring *ring;
+	int err;
 
 	handle_check(L, 1, OBJECT);
 	ring = handle_new(L, RING, sizeof(*ring), 1);
@@ -60,6 +78,11 @@ int l_ring_open(lua_State *L)
 	ring->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (ring->epoll < 0)
 		return handle_fail(L, errno, "open a ring");
+	err = open_timer(ring);
+	if (err) {
+		close(ring->epoll);
+		return handle_fail(L, err, "open a ring");
+	}
 	ring->handle.release = ring_release;
 	return 1;
 }
@@ -123,7 +146,7 @@ static bool has(lua_State *L, int index, int value)
 /* Opens a source at the end of the ring's; 0 or an errno. */
 static int append_source(struct ring *ring, struct source *source, int map_fd)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET }; /* for ring:rest */
 	struct source *sources;
 	int err;
 
@@ -229,6 +252,30 @@ static int l_ring_wait(lua_State *L)
 	return 1;
 }
 
+/*
+ * ring:rest(nanoseconds): from now on the descriptor is readable when a program has woken the reader, or when this time is
+ * over, and not by what waits already.
+ */
+static int l_ring_rest(lua_State *L)
+{
+	struct ring *ring = handle_check(L, 1, RING);
+	int64_t left = luaL_checkinteger(L, 2);
+	struct itimerspec limit = { 0 };
+	struct epoll_event events[8];
+	const int most = sizeof(events) / sizeof(*events);
+
+	left = left < 1 ? 1 : left;
+	if (left < INT64_MAX) {
+		limit.it_value.tv_sec = left / 1000000000;
+		limit.it_value.tv_nsec = left % 1000000000;
+	}
+	timerfd_settime(ring->timer, 0, &limit, NULL);
+	/* What is edge-triggered is forgotten when it has been told. */
+	while (epoll_wait(ring->epoll, events, most, 0) == most)
+		;
+	return 0;
+}
+
 /* ring:fd() -> an epoll descriptor, readable when records wait */
 static int l_ring_fd(lua_State *L)
 {
@@ -302,6 +349,7 @@ void ring_register(lua_State *L)
 		{ "mark", l_ring_mark },
 		{ "passed", l_ring_passed },
 		{ "reader", l_ring_reader },
+		{ "rest", l_ring_rest },
 		{ "stats", l_ring_stats },
 		{ "trail", l_ring_trail },
 		{ "wait", l_ring_wait },

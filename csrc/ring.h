@@ -25,7 +25,7 @@ struct source {
 
 struct ring {
 	struct handle handle;
-	int epoll;
+	int epoll, timer;
 	size_t page;
 	struct source *sources;
 	size_t count;

@@ -330,6 +330,39 @@ describe("a loop", function()
 		assert.same({ job.pid }, shown)
 	end)
 
+	it_traces("of a foreign kind rests after events, and is woken by timers", function(trace, victim)
+		local seen, called = 0, 0
+		assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, max_delay = 60, handler = function() seen = seen + 1 end })
+		local fd <const> = trace:fd()
+		victim:call("hit_a", 1)
+		assert.is_true(core.await(1000000000, fd))
+		assert.equal(1, trace:poll())
+		victim:call("hit_a", 5)
+		assert.is_false(core.await(0, fd))
+		local timer <const> = trace:every(0.001, function() called = called + 1 end)
+		assert.is_true(core.await(1000000000, fd))
+		trace:poll()
+		assert.same({ 6, 1 }, { seen, called })
+		timer:close()
+		trace:poll() -- nothing came: from now on the next one wakes
+		victim:call("hit_a", 1)
+		assert.is_true(core.await(1000000000, fd))
+	end)
+
+	it_traces("of a foreign kind is woken when the ring fills up", function(trace, victim)
+		assert(trace:probe {
+			UPROBE .. "hit_a", pid = victim.pid, max_delay = 60, capture = { text = "bytes(sp, 512)" }, handler = function() end,
+		})
+		local fd <const> = trace:fd()
+		victim:call("hit_a", 1)
+		assert.is_true(core.await(1000000000, fd))
+		assert.equal(1, trace:poll())
+		victim:call("hit_a", 100)
+		assert.is_false(core.await(0, fd))
+		victim:call("hit_a", 900)
+		assert.is_true(core.await(1000000000, fd))
+	end)
+
 	it_traces("of a foreign kind is woken by the descriptor", function(trace, victim)
 		local seen = 0
 		assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, handler = function() seen = seen + 1 end })

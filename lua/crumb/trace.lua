@@ -23,6 +23,7 @@ local thinning <const> = lazy "crumb.trace.thinning"
 local RING_SIZE <const>, MAX_DELAY <const>, ROWS <const>, SITES <const> = 1 << 19, 0.05, 4096, 16384
 local PAIRS <const>, STACKS <const> = 16384, 16384
 local SWEEP <const> = 10 -- seconds between two looks for calls of threads that have ended
+local LONGEST <const> = 3600 -- seconds that an event loop may wait
 
 ---@class crumb.Trace
 ---@field engine crumb.Engine
@@ -330,6 +331,7 @@ function Trace:every(seconds, call)
 	local timer <const> = setmetatable({ period = period, due = core.now() + period, call = call }, Timer)
 	function timer.close() timers[timer] = nil end
 	timers[timer] = true
+	self.delivery:rest(true)
 	return timer
 end
 
@@ -342,21 +344,18 @@ function Trace:spawn(argv)
 	return options.finish("trace:spawn", core.spawn, argv)
 end
 
---- A descriptor that is readable when events wait, for an event loop: then call trace:poll().
+--- A descriptor for an event loop: it is readable when events are to be delivered, or a timer is due. Then call trace:poll().
 ---@return integer
 function Trace:fd()
 	check_open(self, "trace:fd")
-	self.engine:set_bell "NOW"
-	return self.engine.ring:fd()
+	return self.delivery:watch()
 end
 
 --- What an event loop needs (cqueues' protocol): a descriptor, what to wait for, and how long at most.
 ---@return { pollfd: integer, events: string, timeout: fun(): number }
 function Trace:pollable()
 	check_open(self, "trace:pollable")
-	return { pollfd = self:fd(), events = "r", timeout = function()
-		return self.engine and self.delivery:timeout() or 0
-	end }
+	return { pollfd = self:fd(), events = "r", timeout = function() return self.engine and LONGEST or 0 end }
 end
 
 -- What is left of a probe when nothing runs for it any more.

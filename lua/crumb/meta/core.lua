@@ -212,6 +212,11 @@ function Ring:passed(mark) end
 ---@return fun(): ...
 function Ring:reader(fields, pause, deadline, snapshot) end
 
+--- From now on the descriptor is readable when a program has woken the reader, or when this time is over, and not by what
+--- waits already.
+---@param nanoseconds integer
+function Ring:rest(nanoseconds) end
+
 --- Shape: { delivered, malformed, discarded = records; pending = bytes }
 ---@return table
 function Ring:stats() end

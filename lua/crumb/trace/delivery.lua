@@ -98,6 +98,7 @@ local function pause(self, loop)
 		if loop.process or self.engine.stacks:wanted() then limit = math.min(limit, now + SLICE) end
 		local busy <const> = delivered ~= loop.seen
 		loop.seen = delivered
+		if self.watched then ring:rest(math.maxinteger) end
 		self.engine:set_bell(busy and "NEARLY_FULL" or "NOW")
 		ring:wait(math.min(limit - now, busy and self.max_delay or math.maxinteger), busy)
 		return true
@@ -197,12 +198,12 @@ end
 
 local Closing <const> = {}
 
--- A loop is over: the reader before goes on, and who waits for the descriptor is woken by the next record.
+-- A loop is over: the reader before goes on, and a foreign loop is woken again.
 function Closing:__close()
 	if self.delivery then
 		self.delivery:settle()
 		self.delivery.reader = self.before
-		if not self.delivery.engine.ring:closed() then self.delivery.engine:set_bell "NOW" end
+		self.delivery:rest()
 	end
 	self.interrupt:close()
 end
@@ -283,6 +284,33 @@ local function show_all(self, loop, show)
 	return true
 end
 
+--- Where a foreign loop waits for the descriptor, makes it readable when there is something to do: after records that is
+--- after max_delay, so that they come in batches, or when the ring fills up; otherwise with the next one; or at a timer's time.
+---@param again boolean? another timer is all that is new
+function Delivery:rest(again)
+	local ring <const> = self.engine.ring
+	if not self.watched or ring:closed() then return end
+	local delivered <const> = ring:stats().delivered
+	local busy <const> = again and self.busy or delivered ~= self.rested_at
+	self.busy, self.rested_at = busy, delivered
+	local limit = math.min(next_due(self) - core.now(), busy and self.max_delay or math.maxinteger)
+	if next(self.engine.stacks.tables) then limit = math.min(limit, SLICE) end
+	ring:rest(limit)
+	self.engine:set_bell(busy and "NEARLY_FULL" or "NOW")
+	-- Who came before the bell was armed did not ring it.
+	if not busy and ring:wait(0) then ring:rest(0) end
+end
+
+local Resting <const> = { __close = function(resting) resting.delivery:rest() end }
+
+--- A descriptor for a foreign loop, readable when there is something to poll for.
+---@return integer
+function Delivery:watch()
+	self.watched, self.rested_at = true, self.engine.ring:stats().delivered
+	self:rest()
+	return self.engine.ring:fd()
+end
+
 --- Delivers events to their handlers, or to `show`: those there are, and those that come within a time.
 --- Errors: nil, message, errno: what `show` returned.
 ---@param what string
@@ -296,12 +324,10 @@ function Delivery:poll(what, timeout, given)
 	})
 	local before <const> = self.handled
 	loop.snapshot = timeout == 0
-	-- Armed first: what the snapshot has not, wakes who waits for the descriptor.
-	self.engine:set_bell "NOW"
+	local _ <close> = setmetatable({ delivery = self }, Resting)
 	trail_of(self, loop, { snapshot = loop.snapshot })
 	self:fire(core.now())
 	local done <const>, message <const>, errno <const> = show_all(self, loop, given.show)
-	if not self.engine.ring:closed() then self.engine:set_bell "NOW" end
 	if not done then return nil, message, errno end
 	return self.handled - before + loop.count
 end
@@ -314,6 +340,7 @@ end
 ---@return string? why
 ---@return string?, integer?
 function Delivery:run(what, given, show)
+	local _ <close> = setmetatable({ delivery = self }, Resting)
 	local loop <const> = new_loop(self, what, true, given)
 	trail_of(self, loop, {})
 	local done, message, errno
@@ -330,15 +357,6 @@ function Delivery:run(what, given, show)
 	done, message, errno = show_all(self, rest, show)
 	if not done then return nil, message, errno end
 	return loop.why
-end
-
---- How long an event loop may sleep: until something is due, or not at all while records wait.
----@return number seconds
-function Delivery:timeout()
-	if self.engine.ring:closed() then return 0 end
-	self.engine:set_bell "NOW"
-	if self.engine.ring:wait(0) then return 0 end
-	return math.min(math.max(next_due(self) - core.now(), 0) / 1e9, 3600)
 end
 
 --- Places whose events may come from now on.
