@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -120,6 +121,14 @@ static void find_program(const char *name, char *path, size_t size)
 	path[0] = 0;
 }
 
+/* Ends with its parent, however that ends; exec keeps it so. */
+static void bind_to(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(NO_EXEC);
+}
+
 /* The child, which has nothing of ours but its end of the socket and the standard streams. */
 static _Noreturn void run_child(int control, const char *path, char **argv)
 {
@@ -148,8 +157,9 @@ static _Noreturn void run_child(int control, const char *path, char **argv)
 }
 
 /* Makes the child; 0 or an errno.  What was made is released with the process. */
-static int launch(struct process *process, char **argv)
+static int launch(struct process *process, char **argv, bool bound)
 {
+	pid_t parent = getpid();
 	int ends[2], theirs, err = 0;
 	sigset_t all, before;
 	char path[PATH_MAX];
@@ -169,6 +179,8 @@ static int launch(struct process *process, char **argv)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	process->pid = fork();
+	if (!process->pid && bound)
+		bind_to(parent);
 	if (!process->pid)
 		run_child(theirs, path, argv);
 	err = process->pid < 0 ? errno : 0;
@@ -187,10 +199,11 @@ static int launch(struct process *process, char **argv)
 	return err;
 }
 
-/* core.spawn{ program, argument, … } -> Process | nil, message, errno: made, and not started yet */
+/* core.spawn({ program, argument, … }[, bound]) -> Process | nil, message, errno: made, and not started yet */
 int l_spawn(lua_State *L)
 {
 	enum { WORDS = 1, ARGV, RESULT };
+	bool bound = lua_toboolean(L, 2);
 	struct process *process;
 	size_t count;
 	char **argv;
@@ -212,7 +225,7 @@ int l_spawn(lua_State *L)
 	argv[count] = NULL;
 	reap_left();
 	process->handle.release = process_release;
-	err = launch(process, argv);
+	err = launch(process, argv, bound);
 	if (err) {
 		handle_release(&process->handle);
 		return handle_fail(L, err, "spawn %s", argv[0]);

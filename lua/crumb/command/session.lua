@@ -15,6 +15,8 @@ local words <const> = lazy "crumb.command.words"
 local written <const> = output.written
 
 local SIGNALLED <const> = 128
+local SIGKILL <const> = 9
+local PATIENCE <const> = 1 -- seconds from SIGTERM to SIGKILL
 
 ---@class crumb.Settings what the command line says for all probes
 ---@field duration number?
@@ -71,7 +73,7 @@ local function open(self)
 	local settings <const> = self.settings
 	local job
 	if settings.command then
-		job = try(core.spawn(settings.command))
+		job = try(core.spawn(settings.command, true))
 		self.job = job
 	end
 	local pid <const> = job and job.pid or settings.pid
@@ -321,12 +323,19 @@ end
 ---@param given { title: string?, unit: string?, column: string? }? as for crumb.flame; `column`: as for probe:folded
 function Session:flame(path, what, given) return at_caller(self, flame, path, what, given) end
 
+-- Ends the command of -c, if it runs still: one that takes no notice is killed.
+local function end_job(self)
+	local job <const> = self.job
+	if not job or job:closed() or not job:running() then return end
+	job:kill()
+	if not job:wait(PATIENCE) then job:kill(SIGKILL) end
+end
+
 -- How the command of -c ended, as a shell tells it. What outlives the trace is ended with it.
 local function job_status(self)
-	local job <const> = self.job
 	if not self.started then return 0 end
-	if self.why ~= "exit" and job:running() then job:kill() end
-	local status <const> = job:wait()
+	if self.why ~= "exit" then end_job(self) end
+	local status <const> = self.job:wait()
 	if self.why == "duration" then return 0 end
 	return status and (status.exit or SIGNALLED + status.signal) or 1
 end
@@ -354,6 +363,7 @@ end
 
 --- Ends what is open, whatever happened.
 function Session:close()
+	end_job(self)
 	if self.opened then self.opened:close() end
 	if self.job then self.job:close() end
 end

@@ -710,8 +710,9 @@ function core.symbolizer() end
 --- A process of a program found as execvp finds it, with our standard streams and environment, the default signal
 --- dispositions, and no other descriptor.
 ---@param argv string[]
+---@param bound boolean? it gets SIGTERM when this process ends, however that ends
 ---@return crumb.Process?, string?, integer?
-function core.spawn(argv) end
+function core.spawn(argv, bound) end
 
 --- The names of system calls, by number, as the headers have them that crumb was built with.
 ---@return table<integer, string>
