@@ -82,6 +82,18 @@ describe("the tool", function()
 		end
 	end
 
+	it("tcpconnect knows who wanted what the kernel connected later, at whatever time", function()
+		if needs_types() then return end
+		local lines <const>, told <const> = run(VICTIM .. " 4 1 0 0 late", "--follow", "tcpconnect")
+		local late
+		for _, line in ipairs(lines) do
+			if line:find((" tcp_client[%d] connect from="):format(told.client), 1, true)
+				and line:find((":%d latency="):format(told.crowded), 1, true) then late = line end
+		end
+		assert.is_truthy(late)
+		assert.matches(" latency=[%d.]+s$", late)
+	end)
+
 	it("tcpconnect and tcplife show only what a port has to do with", function()
 		if needs_types() then return end
 		for _, tool in ipairs { "tcpconnect", "tcplife" } do
