@@ -5,6 +5,7 @@ local crumb <const> = require "crumb"
 local MADE <const>, ISSUED <const>, DONE <const> =
 	"tracepoint:block:block_getrq", "tracepoint:block:block_rq_issue", "tracepoint:block:block_rq_complete"
 local KEY <const> = { "args.dev", "args.sector" }
+local WHO <const> = { by_pid = "pid", by_tid = "tid", by_uid = "uid", by_gid = "gid", by_comm = "task.comm" }
 
 -- By the letter of a request's flags that says what it is; the first F of two is of one that flushes before.
 local KINDS <const> = { R = "read", W = "write", F = "flush", D = "discard" }
@@ -24,10 +25,11 @@ return {
 		session.fields = { "error" }
 		-- A request is made by who wants it, issued by any task, and done while any runs.
 		session:span {
-			from = { MADE, key = KEY, where = where, capture = { by = "pid", thread = "tid", name = "task.comm" } },
+			from = { MADE, key = KEY, where = where, capture = WHO },
 			to = { ISSUED, key = KEY }, params = params,
 			capture = {
-				"by", "thread", "name", dev = "args.dev", disk = "disk(args.dev)", sector = "args.sector", bytes = "args.bytes",
+				"by_pid", "by_tid", "by_uid", "by_gid", "by_comm",
+				dev = "args.dev", disk = "disk(args.dev)", sector = "args.sector", bytes = "args.bytes",
 				flags = "args.rwbs", queued = "latency",
 			},
 			handler = function(event) waiting[place(event)] = event end,
@@ -39,10 +41,12 @@ return {
 				local event <const> = waiting[place(done)]
 				waiting[place(done)] = nil
 				if not event then return end
-				event.time, event.latency, event.pid, event.tid, event.comm = done.time, done.latency, event.by, event.thread, event.name
+				for _, name in ipairs { "pid", "tid", "uid", "gid", "comm" } do
+					event[name], event["by_" .. name] = event["by_" .. name], nil
+				end
+				event.time, event.latency, event.dev = done.time, done.latency, nil
 				event.symbol = KINDS[event.flags:match "^F?([RWFD])"] or "other"
 				if done.error ~= 0 then event.error = crumb.errno(done.error) end
-				for _, name in ipairs { "by", "thread", "name", "dev" } do event[name] = nil end
 				session:show(event)
 			end,
 		}

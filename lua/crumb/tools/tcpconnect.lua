@@ -3,6 +3,7 @@
 local crumb <const> = require "crumb"
 
 local CHANGE <const> = "tracepoint:sock:inet_sock_set_state"
+local WHO <const> = { by_pid = "pid", by_tid = "tid", by_uid = "uid", by_gid = "gid", by_comm = "task.comm" }
 local TCP <const>, ESTABLISHED <const>, SYN_SENT <const> = 6, 1, 2
 
 return {
@@ -20,20 +21,23 @@ return {
 		session:span {
 			params = { tcp = TCP, sent = SYN_SENT, established = ESTABLISHED, port = given.port },
 			from = {
-				CHANGE, key = "args.skaddr", where = "args.newstate == $sent and args.protocol == $tcp",
-				capture = { by = "pid", thread = "tid", name = "task.comm" },
+				CHANGE, key = "args.skaddr", where = "args.newstate == $sent and args.protocol == $tcp", capture = WHO,
 			},
 			to = { CHANGE, key = "args.skaddr", where = where },
 			capture = {
-				"by", "thread", "name", from = "ntop(args.saddr_v6)", to = "ntop(args.daddr_v6)", from_port = "args.sport",
+				"by_pid", "by_tid", "by_uid", "by_gid", "by_comm",
+				from = "ntop(args.saddr_v6)", to = "ntop(args.daddr_v6)", from_port = "args.sport",
 				to_port = "args.dport", state = "args.newstate", error = "((struct sock *)args.skaddr).sk_err",
 			},
 			handler = function(event)
-				event.pid, event.tid, event.comm, event.symbol = event.by, event.thread, event.name, "connect"
+				for _, name in ipairs { "pid", "tid", "uid", "gid", "comm" } do
+					event[name], event["by_" .. name] = event["by_" .. name], nil
+				end
+				event.symbol = "connect"
 				event.from = crumb.endpoint(event.from, event.from_port)
 				event.to = crumb.endpoint(event.to, event.to_port)
 				event.error = event.state ~= ESTABLISHED and (event.error == 0 and "closed" or crumb.errno(event.error)) or nil
-				for _, name in ipairs { "by", "thread", "name", "from_port", "to_port", "state" } do event[name] = nil end
+				event.from_port, event.to_port, event.state = nil, nil, nil
 				session:show(event)
 			end,
 		}
