@@ -10,6 +10,7 @@ local output <const> = require "crumb.command.output"
 local session <const> = require "crumb.command.session"
 
 local answers <const> = lazy "crumb.prompt.answers"
+local explain <const> = lazy "crumb.command.explain"
 local help <const> = lazy "crumb.command.help"
 local values <const> = lazy "crumb.prompt.values"
 
@@ -85,17 +86,17 @@ local function run(self, chunk, source)
 	return false
 end
 
--- What another tracer's habit calls, in crumb's words.
-local function habit(source)
-	local found <const>, bpftrace <const> = pcall(require, "crumb.command.bpftrace")
-	return found and bpftrace.answer(source) or nil
+-- Says where text is no Lua, why, and what it was meant to be.
+local function refuse(source, why)
+	local meant <const> = explain.source(source, why.said)
+	io.stderr:write(evaluate.explain(why), "\n", meant and meant .. "\n" or "")
 end
 
 -- Evaluates what is whole, or says what is wrong with it.
 local function take(self, source, chunk, why)
 	if chunk then return run(self, chunk, source) end
 	local parts <const> = source:find "\n" and evaluate.parts(source, self.live.env)
-	if not parts then return io.stderr:write(habit(source) or evaluate.explain(why), "\n") end
+	if not parts then return refuse(source, why) end
 	for _, part in ipairs(parts) do
 		if not run(self, part, source) then return end
 	end

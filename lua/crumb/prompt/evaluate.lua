@@ -1,6 +1,6 @@
 --- evaluate: what is typed, from text to values: an expression or statements, whole or not yet; and what is wrong with it.
 
-local core <const> = require "crumb.core"
+local explain <const> = require "crumb.lazy" "crumb.command.explain"
 local text <const> = require "crumb.show.text"
 
 local NAME <const> = "=(prompt)"
@@ -13,6 +13,7 @@ evaluate.OWN = "(prompt):"
 
 ---@class crumb.Problem
 ---@field message string
+---@field said string in Lua's words
 ---@field line string? the line that the place is in
 ---@field from integer? its first byte in it
 ---@field to integer? its last one
@@ -45,6 +46,7 @@ local function problem(source)
 	further = further - #"return "
 	if further > last then message, last = other, further end
 	local found <const> = place(source, message, last)
+	found.said = message
 	found.message = message:gsub("^%(prompt%):%d+: ", ""):gsub(" near '.*'$", "")
 	return found
 end
@@ -108,24 +110,6 @@ function evaluate.explain(found)
 		("^"):rep(math.max(1, text.width(word))), text.escape(found.message))
 end
 
-local function names_in(env)
-	local names <const>, seen <const> = {}, {}
-	for _, place_ in ipairs { env, _G } do
-		for name in pairs(place_) do
-			if type(name) == "string" and not seen[name] then names[#names + 1], seen[name] = name, true end
-		end
-	end
-	return names
-end
-
--- A global that is not there was perhaps another one.
-local function with_nearest(message, env)
-	local name <const> = message:match "%(global '([^']*)'%)$"
-	if not name or env[name] ~= nil then return message end
-	local _ <const>, near <const> = core.nearest(name, names_in(env))
-	return message .. near
-end
-
 --- What is said of an error that was raised: no position where there is but one line, and no stack.
 ---@param message any
 ---@param source string what was typed
@@ -137,7 +121,7 @@ function evaluate.failure(message, source, env)
 	-- A call in the end of a chunk leaves no frame of its own.
 	message = message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", "")
 	message = source:find "\n" and message:gsub("^%(prompt%):(%d+): ", "line %1: ") or message:gsub("^%(prompt%):%d+: ", "")
-	return (with_nearest(message, env):gsub("[\0-\8\11-\31\127]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
+	return (explain.raised(message, env):gsub("[\0-\8\11-\31\127]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
 end
 
 return evaluate
