@@ -91,6 +91,16 @@ describe("the prompt", function()
 		assert.matches("^where: [^\n]*\n    pidd == 1\n    %^%^%^%^$", answer(prompt, "probe { 'profile:hz:1', where = 'pidd == 1' }"))
 	end)
 
+	it("answers what is another tracer's, and what was meant", function()
+		local prompt <close> = start { columns = 100 }
+		local answered <const> = "this is bpftrace's language; in crumb's it is\n    probe "
+		assert.equal('  kprobe:vfs_read { @[comm] = count(); }\n                    ^ unexpected symbol\n' .. answered
+			.. '{ "kprobe:vfs_read", count = true, by = "comm" }', answer(prompt, "kprobe:vfs_read { @[comm] = count(); }"))
+		assert.equal(answered .. '"kprobe:vfs_read"', answer(prompt, 'kprobe:vfs_read { printf("%s", comm) }'))
+		assert.equal('  probe { "syscall:openat" count = true }\n                           ^^^^^ \'}\' expected\n'
+			.. "a comma stands between two options: …, count = true", answer(prompt, 'probe { "syscall:openat" count = true }'))
+	end)
+
 	it("explains itself, also in words that are not called", function()
 		local prompt <close> = start { rows = 40 }
 		assert.matches("^crumb alone is a prompt", answer(prompt, "help"))

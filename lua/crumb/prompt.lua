@@ -10,6 +10,7 @@ local output <const> = require "crumb.command.output"
 local session <const> = require "crumb.command.session"
 
 local answers <const> = lazy "crumb.prompt.answers"
+local bpftrace <const> = lazy "crumb.command.bpftrace"
 local explain <const> = lazy "crumb.command.explain"
 local help <const> = lazy "crumb.command.help"
 local values <const> = lazy "crumb.prompt.values"
@@ -69,6 +70,11 @@ local function show_values(self, known, results)
 	end
 end
 
+-- Some of another tracer's language reads as Lua: a method of a name that is nothing.
+local function foreign(message, source)
+	return type(message) == "string" and message:find "nil value %(global '%l+'%)" and bpftrace.answer(source) or nil
+end
+
 -- Runs a chunk: whether it went well.
 local function run(self, chunk, source)
 	local known <const> = #self.live.probes
@@ -82,7 +88,7 @@ local function run(self, chunk, source)
 	if results[1] then return true end
 	if output.is_unwritable(results[2]) then error(results[2], 0) end
 	io.stdout:flush()
-	io.stderr:write(evaluate.failure(results[2], source, self.live.env), "\n")
+	io.stderr:write(foreign(results[2], source) or evaluate.failure(results[2], source, self.live.env), "\n")
 	return false
 end
 
