@@ -36,7 +36,12 @@ struct process {
 	int control; /* our end of the socket, until it is started */
 	enum state state;
 	int status; /* of an ended one, as wait() has it; -1: nobody knows */
+	char *program; /* what it becomes, while it waits; NULL: out of memory */
+	struct process *next; /* of those that wait */
 };
+
+/* Those that were not started yet. */
+static struct process *waiting;
 
 /* Started ones whose handles are closed; each is waited for when it has ended. */
 static struct {
@@ -81,10 +86,23 @@ static void reap(struct process *process, int options)
 		process->status = -1;
 }
 
+static void stop_waiting(struct process *process)
+{
+	for (struct process **at = &waiting; *at; at = &(*at)->next) {
+		if (*at != process)
+			continue;
+		*at = process->next;
+		break;
+	}
+	free(process->program);
+	process->program = NULL;
+}
+
 static int process_release(struct handle *handle)
 {
 	struct process *process = (struct process *)handle;
 
+	stop_waiting(process);
 	if (process->control >= 0)
 		close(process->control);
 	if (process->state == WAITING && process->pid) {
@@ -191,8 +209,12 @@ static int launch(struct process *process, char **argv, bool bound)
 		return err;
 	}
 	process->fd = (int)syscall(SYS_pidfd_open, process->pid, 0);
-	if (process->fd >= 0)
+	if (process->fd >= 0) {
+		process->program = strdup(path[0] ? path : argv[0]);
+		process->next = waiting;
+		waiting = process;
 		return 0;
+	}
 	err = errno;
 	shutdown(process->control, SHUT_RDWR); /* it ends by that */
 	reap(process, 0);
@@ -237,6 +259,18 @@ int l_spawn(lua_State *L)
 	return 1;
 }
 
+/* core.program(pid) -> what a process of ours becomes when it is started, or nil: it does not wait for that */
+int l_program(lua_State *L)
+{
+	lua_Integer pid = luaL_checkinteger(L, 1);
+
+	lua_pushnil(L);
+	for (const struct process *one = waiting; one; one = one->next)
+		if (one->pid == pid)
+			lua_pushstring(L, one->program);
+	return 1;
+}
+
 static const char *name_of(lua_State *L)
 {
 	lua_getiuservalue(L, 1, HANDLE_FIELDS);
@@ -257,6 +291,7 @@ static int start(struct process *process)
 	while (got < 0 && errno == EINTR);
 	close(process->control);
 	process->control = -1;
+	stop_waiting(process);
 	process->state = STARTED;
 	if (got < 0)
 		err = ESRCH;

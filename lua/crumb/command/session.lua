@@ -135,9 +135,8 @@ local function span(self, given)
 end
 
 local function list(self, target, given)
-	if self.settings.pid and not (given and given.pid) then
-		given = setmetatable({ pid = self.settings.pid }, { __index = given })
-	end
+	local pid <const> = self.settings.pid or self.settings.command and not self.why and open(self) and self.job.pid or nil
+	if pid and not (given and given.pid) then given = setmetatable({ pid = pid }, { __index = given }) end
 	return try(crumb.list(target, given))
 end
 

@@ -714,6 +714,11 @@ function core.symbolizer() end
 ---@return crumb.Process?, string?, integer?
 function core.spawn(argv, bound) end
 
+--- What a process that was spawned becomes when it is started; nil: it does not wait for that.
+---@param pid integer
+---@return string? path
+function core.program(pid) end
+
 --- The names of system calls, by number, as the headers have them that crumb was built with.
 ---@return table<integer, string>
 function core.syscalls() end

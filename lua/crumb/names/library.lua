@@ -166,16 +166,12 @@ local function in_process(name, pid)
 	return nil, ("process %d has no '%s' mapped%s: give its path"):format(pid, name, near(name, files)), ENOENT
 end
 
-local function read(who, what)
-	local file <close> = io.open(("/proc/%s/%s"):format(who, what), "rb")
-	return file and file:read "a" or ""
-end
-
--- A child that waits to become its program is a copy of this process still: it does not tell what it will map.
-local function waits(pid)
-	local parent <const> = read(pid, "status"):match "\nPPid:\t(%d+)"
-	return parent ~= nil and parent == read("self", "status"):match "\nPid:\t(%d+)"
-		and read(pid, "cmdline") == read("self", "cmdline")
+-- The program of a process: of one that waits to become it, what that will be. A script's is its interpreter.
+local function program_of(pid)
+	local path <const> = core.program(pid)
+	if not path then return ("/proc/%d/exe"):format(pid) end
+	local file <close> = io.open(path, "rb")
+	return file and (file:read(256) or ""):match "^#![ \t]*(/[^ \t\n]+)" or path
 end
 
 --- The files that a name without a "/" means.
@@ -187,13 +183,10 @@ end
 ---@return integer? errno
 function library.files(name, pid)
 	if name == "exe" and not pid then return nil, "'exe' is the program of a process: give its pid", EINVAL end
-	if not pid then return library.in_cache(name) end
-	if waits(pid) then
-		if name ~= "exe" then return library.in_cache(name) end
-		return nil, ("process %d has not become its program yet: give the program's path"):format(pid), ENOENT
-	end
-	if name ~= "exe" then return in_process(name, pid) end
-	return { { path = ("/proc/%d/exe"):format(pid) } }
+	if name == "exe" then return { { path = program_of(pid) } } end
+	-- What waits to become its program has mapped nothing of it yet.
+	if not pid or core.program(pid) then return library.in_cache(name) end
+	return in_process(name, pid)
 end
 
 return library

@@ -39,14 +39,14 @@ end
 
 return {
 	summary = "Shows calls and returns as they nest, with arguments, results and times.",
-	example = "crumb callgraph 'uprobe:/usr/bin/app:*' -c '/usr/bin/app' --depth 3",
+	example = "crumb callgraph 'uprobe:exe:*' -c '/usr/bin/app' --depth 3",
 	options = function(parser)
 		parser:argument "target":args "+":description "Functions, such as 'uprobe:/usr/bin/app:*' or 'kprobe:vfs_*'."
 		parser:option "--depth":argname "N":convert(math.tointeger):description "Only so deep; 1: the outermost calls."
 	end,
 	run = function(session, given)
 		session.fields = { "depth" }
-		local calls <const>, draw <const>, draw_rest <const> = crumb.calls(given.target[1], session.settings), drawer(session)
+		local calls <const>, draw <const>, rest <const> = crumb.calls(given.target[1], { pid = session:pid() }), drawer(session)
 		local order <const> = crumb.order(function(event)
 			local depth <const>, call <const> = calls:depth(event), { thread = event.thread, frame = event.frame }
 			event.thread, event.frame = nil, nil
@@ -74,6 +74,6 @@ return {
 		session:every(0.1, function() order:step() end) -- longer than an event of another processor is late
 		session:run()
 		order:finish()
-		draw_rest()
+		rest()
 	end,
 }
