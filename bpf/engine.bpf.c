@@ -76,19 +76,32 @@ static __always_inline void outlets(void *context, struct frame *frame, struct b
 		reported(frame, outcome != OUTCOME(lost));
 }
 
+/* Begins a span, or with `CALL` among the body's flags a call, whose stacks are those of its end. */
 static __always_inline void begin(void *context, struct frame *frame, struct body *body)
 {
-	if (!accepts(frame, body, body->open_start) || !has_key(frame, body)) {
+	__u32 flags = body->flags & (BODY_CALL | BODY_STACK_KEYS);
+
+	if (!accepts(frame, body, body->open_start) ||
+	    (!(flags & BODY_CALL) && !has_key(frame, body))) {
 		count_hit(frame, OUTCOME(filtered));
 		return;
 	}
-	/* Without a scratch slot it counts the pair as refused.  A call's stacks are those of its end. */
-	if (take_scratch(frame) &&
-	    (body->flags & (BODY_STACK_KEYS | BODY_CALL)) == BODY_STACK_KEYS) {
+	/* Without a scratch slot it counts the pair as refused. */
+	if (take_scratch(frame) && flags == BODY_STACK_KEYS) {
 		read_stacks(context, frame, body->flags);
 		keep_stacks(frame);
 	}
-	open_pair(frame, body);
+	open_pair(frame, body, false);
+}
+
+/* A call has returned, and its span begins. */
+static __always_inline void begin_at_return(void *context, struct frame *frame, struct body *body)
+{
+	if (body->flags & BODY_STACK_KEYS) {
+		read_stacks(context, frame, body->flags);
+		keep_stacks(frame);
+	}
+	open_pair(frame, body, true);
 }
 
 /* The number of the body that decides at the end of a pair; 0: there is no pair. */
@@ -134,10 +147,12 @@ static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 	if (body && with_pairs && role == ROLE_OPEN) {
 		begin(context, frame, body);
 	} else if (body) {
-		if (accepts(frame, body, body->start))
-			outlets(context, frame, body);
-		else
+		if (!accepts(frame, body, body->start))
 			count_hit(frame, OUTCOME(filtered));
+		else if (with_pairs && body->flags & BODY_BEGINS)
+			begin_at_return(context, frame, body);
+		else
+			outlets(context, frame, body);
 		if (pair_ends)
 			refer(frame->body, -1);
 	}

@@ -35,20 +35,17 @@ static __always_inline struct pair_key call_key(const struct frame *frame)
 	return key;
 }
 
-static __always_inline struct pair_key key_of(const struct frame *frame, const struct body *body)
+static __always_inline struct pair_key span_key(const struct frame *frame, const struct body *body)
 {
-	if (body->flags & BODY_CALL)
-		return call_key(frame);
 	return (struct pair_key){ .owner = body->owner,
 				  .a = slot(frame, body->key_slots[0]),
 				  .b = slot(frame, body->key_slots[1]) };
 }
 
-/* Whether the key of a body's pairs could be read. */
+/* Whether the key of a span's pairs could be read. */
 static __always_inline bool has_key(const struct frame *frame, const struct body *body)
 {
-	return body->flags & BODY_CALL ||
-	       !(slot_failed(frame, body->key_slots[0]) || slot_failed(frame, body->key_slots[1]));
+	return !(slot_failed(frame, body->key_slots[0]) || slot_failed(frame, body->key_slots[1]));
 }
 
 #define LOCK_TRIES 32 /* a microsecond or two: longer than others hold it, but for the preempted */
@@ -91,8 +88,18 @@ static __always_inline void abandon(void *known, struct pair_key *key)
 	refer(body, -1);
 }
 
+/* What a beginning keeps: a call's entry, or what begins a span. */
+static __always_inline struct output *saved_of(struct body *body, __u32 number, bool begins)
+{
+	barrier_var(number);
+	if (number >= MAX_SAVES)
+		return NULL;
+	return begins ? &body->outputs[number] : &body->saved[number];
+}
+
 /* Keeps one value of the beginning; how many bytes of pieces there are then. */
-__noinline int save_cell(struct frame *frame, struct body *body, __u32 number, __u32 at)
+__noinline int save_cell(struct frame *frame, struct body *body, __u32 number, __u32 at,
+			 bool begins)
 {
 	struct scratch *scratch;
 	struct output *output;
@@ -102,9 +109,9 @@ __noinline int save_cell(struct frame *frame, struct body *body, __u32 number, _
 	if (!frame || !body || number >= MAX_SAVES)
 		return at;
 	scratch = scratch_of(frame);
-	if (!scratch)
+	output = saved_of(body, number, begins);
+	if (!scratch || !output)
 		return at;
-	output = &body->saved[number];
 	if (output->kind == OUTPUT_KSTACK || output->kind == OUTPUT_USTACK) {
 		cell = output->kind == OUTPUT_KSTACK ? scratch->kstack_number
 						     : scratch->ustack_number;
@@ -128,20 +135,21 @@ __noinline int save_cell(struct frame *frame, struct body *body, __u32 number, _
 	return at;
 }
 
-static __always_inline void fill_pair(struct frame *frame, struct body *body, struct pair *pair)
+static __always_inline void fill_pair(struct frame *frame, struct body *body, struct pair *pair,
+				      bool begins)
 {
-	__u32 at = 0;
+	__u32 at = 0, saves = begins ? body->cells : body->saves;
 
 	pair->time = now(frame);
 	pair->site = frame->site;
-	pair->body = body->partner;
+	pair->body = begins ? body->to : body->partner;
 	for (int i = 0; i < 6; i++)
 		pair->args[i] = frame->registers[REG_ARG0 + i];
 	pair->failed = 0;
 	for (int i = 0; i < MAX_SAVES; i++) {
-		if (i >= body->saves)
+		if (i >= saves)
 			break;
-		at = save_cell(frame, body, i, at);
+		at = save_cell(frame, body, i, at, begins);
 	}
 }
 
@@ -161,33 +169,37 @@ static __always_inline int put_pair(struct scratch *scratch, struct pair_key *ke
 	return bpf_map_update_elem(known, key, &scratch->pair, BPF_NOEXIST);
 }
 
-/* Begins a pair and counts it. */
-__noinline int open_pair(struct frame *frame, struct body *body)
+/* Begins a pair and counts it; `begins`: not that of the call that has returned, but a span. */
+__noinline int open_pair(struct frame *frame, struct body *body, bool begins)
 {
 	struct scratch *scratch;
 	struct pair_key key;
-	__u32 locked = NO_LOCK;
+	__u32 locked = NO_LOCK, partner;
 	int err = -1;
 
 	if (!frame || !body)
 		return 0;
 	scratch = scratch_of(frame);
-	if (!scratch || frame->place == NO_GOROUTINE_PLACE) {
+	if (!scratch || (!begins && frame->place == NO_GOROUTINE_PLACE)) {
 		count(frame->site, OUTCOME(refused));
 		return 0;
 	}
-	key = key_of(frame, body);
-	fill_pair(frame, body, &scratch->pair);
-	refer(body->partner, 1);
-	if (!(body->flags & BODY_CALL))
+	if (body->flags & BODY_CALL && !begins) {
+		key = call_key(frame);
+	} else {
+		key = span_key(frame, body);
 		locked = lock_of(&key);
+	}
+	fill_pair(frame, body, &scratch->pair, begins);
+	partner = scratch->pair.body;
+	refer(partner, 1);
 	if (locked == NO_LOCK || lock(locked)) {
 		err = put_pair(scratch, &key);
 		if (locked != NO_LOCK)
 			unlock(locked);
 	}
 	if (err)
-		refer(body->partner, -1);
+		refer(partner, -1);
 	count(frame->site, err ? OUTCOME(refused) : OUTCOME(opened));
 	return 0;
 }
@@ -252,7 +264,7 @@ __noinline int close_pair(struct frame *frame, struct body *body)
 		key = call_key(frame);
 		taken = take_pair(frame, &key);
 	} else {
-		key = key_of(frame, body);
+		key = span_key(frame, body);
 		locked = lock_of(&key);
 		if (lock(locked)) {
 			taken = take_pair(frame, &key);

@@ -232,6 +232,7 @@ enum body_flag {
 		64, /* its outlets need a scratch slot: events, stacks, keys that are not small */
 	BODY_STACK_KEYS = 128,
 	BODY_ONCE = 256, /* each site reports one hit, the first that is accepted */
+	BODY_BEGINS = 512, /* a call whose return begins a span */
 };
 
 /*
@@ -247,16 +248,17 @@ struct body {
 	__u32 table; /* index in `small_tables` or `large_tables` */
 	__u32 owner; /* of the pairs of a span: its number, which is no other site's or span's */
 	__u32 partner; /* the body that decides at the pair's end */
+	__u32 to; /* of a call whose return begins a span: the body that decides at its end */
 	__u8 open_start; /* the steps that decide whether a pair begins */
 	__u8 key_start; /* the steps that compute key_slots, of both ends of a span */
 	__u8 start; /* the steps that decide and compute for the outlets */
 	__u8 key_slots[2];
 	__u8 cells, saves, keys, aggregates;
 	__u8 key_words; /* of all keys, without the last word */
-	__u8 pad[2];
+	__u8 pad[6];
 	__u32 needed; /* slots, one a bit, without which the aggregates can do nothing */
 	struct step steps[MAX_STEPS];
-	struct output outputs[MAX_CELLS];
+	struct output outputs[MAX_CELLS]; /* with BODY_BEGINS: what the span's pair keeps */
 	struct output
 		saved[MAX_SAVES]; /* kept in the pair; its scalars are the slots 0 … at the end */
 	struct key by[MAX_KEYS];

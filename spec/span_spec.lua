@@ -153,6 +153,59 @@ describe("a span", function()
 		assert.equal(3, span:stats().filtered)
 	end)
 
+	it_traces("begins when a call has returned", function(trace, victim)
+		local span <const> = assert(trace:span {
+			from = {
+				UPROBE .. "say", returns = true, key = "arg1 + 100", where = "arg1 ~= 1 and retval ~= 12345",
+				capture = { number = "arg1", result = "retval", text = "str(arg0)" },
+			},
+			to = { UPROBE .. "hit_b", key = "102" }, pid = victim.pid, count = true, by = { "text", "number", "result" },
+		})
+		victim:call("say", 4) -- with 0, 1, 2 and 3
+		local account <const> = span:stats()
+		tracer.adds_up(account, 4)
+		assert.same({ 3, 1 }, { account.pending, account.filtered })
+		local list <const> = span:pending()
+		assert.same({ 100, 0, "alpha", "say" }, { list[1].key, list[1].number, list[1].text, list[1].symbol })
+		local result <const> = list[2].result
+		victim:call("hit_b", 2)
+		assert.same({ { "gamma", 2, result, 1 } }, tracer.pick(assert(span:read()), "text", "number", "result", "count"))
+		local ended <const> = span:stats()
+		tracer.adds_up(ended, 4)
+		-- One end too many, and the return of the call that was refused at its entry.
+		assert.same({ 2, 1, 2 }, { ended.pending, ended.aggregated, ended.unmatched })
+	end)
+
+	it_traces("that begins at returns changes under fire, and leaves nothing behind", function(trace, victim)
+		local span <const> = assert(trace:span {
+			from = { UPROBE .. "say", returns = true, key = "tid", capture = { number = "arg1" } },
+			to = { UPROBE .. "hit_b", key = "tid" }, pid = victim.pid, count = true, by = {}, params = { least = 0 },
+			where = "number >= $least",
+		})
+		local n <const> = lab.times(3000)
+		victim.input:write(("say %d\nhit_b 1\n"):format(n))
+		victim.input:flush()
+		for i = 1, 50 do span.params.least = i % 3 end
+		victim.output:read "l"
+		victim.output:read "l"
+		local account <const> = span:stats()
+		tracer.adds_up(account, n)
+		assert.equal(n - 1, account.unreturned)
+		assert(span:close())
+		assert(trace.engine.reclaim:collect())
+		assert.equal(trace.engine.pools.bodies:size(), trace.engine.pools.bodies:left())
+		assert.equal(trace.engine.pools.sites:size(), trace.engine.pools.sites:left())
+	end)
+
+	it_traces("may end in one process only", function(trace, victim)
+		local given <const> = ends(victim, { count = true, by = {} })
+		given.to.pid = 1
+		local span <const> = assert(trace:span(given))
+		victim:call("hit_a", 1)
+		victim:call("hit_b", 1)
+		assert.same({ 1, 0 }, { span:stats().pending, span:stats().unmatched })
+	end)
+
 	it_traces("may be of everybody in a trace that is of one process", function(_, victim)
 		local mine <close> = assert(crumb.trace { pid = 1 })
 		local ends_of <const> = ends(victim, { count = true, by = {} })

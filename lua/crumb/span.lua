@@ -24,8 +24,8 @@ function Span.__index(self, name)
 	return Probe.__index(self, name)
 end
 
--- What the beginning of a pair captured; false: it could not be read.
-local function captured(self, pair)
+-- What the beginning of a pair captured; false: it could not be read. `seen`: the stacks by their numbers.
+local function captured(self, pair, seen)
 	local row <const> = {}
 	for name, kept in pairs(self.live.kept) do
 		local cell <const> = pair.cells[kept.cell + 1]
@@ -33,8 +33,11 @@ local function captured(self, pair)
 			row[name] = false
 		elseif kept.kind == "string" then
 			row[name] = pair.bytes:sub((cell & 0xffff) + 1, (cell & 0xffff) + (cell >> 16 & 0xffff))
+		elseif self.resolve[kept.kind] then
+			seen[cell] = seen[cell] or self.resolve[kept.kind](cell)
+			row[name] = seen[cell]
 		else
-			row[name] = self.resolve[kept.kind] and self.resolve[kept.kind](cell) or cell
+			row[name] = cell
 		end
 	end
 	return row
@@ -48,11 +51,11 @@ end
 function Span:pending()
 	if self.closed_account then return {} end
 	local list <const>, owner <const>, now <const> = {}, self.live.owner, core.now()
-	local places <const> = self.trace.delivery.places
+	local places <const>, seen <const> = self.trace.delivery.places, {}
 	for key, pair in pairs_of.each(self.live.engine) do
 		local place <const> = places[pair.site]
 		if key.owner == owner and place then
-			local row <const> = captured(self, pair)
+			local row <const> = captured(self, pair, seen)
 			row.key, row.time, row.age = self.keys == 2 and { key.a, key.b } or key.a, pair.time, now - pair.time
 			row.symbol, row.cookie = place.site.symbol, place.site.cookie
 			list[#list + 1] = row
@@ -78,7 +81,7 @@ local function check_end(one, name, known)
 	end
 	options.call(name, function() options.check(name, one, known) end)
 	if not one.key then error(("%s: it needs a key, such as key = \"args.pid\""):format(name), 0) end
-	if one.pid then error(("%s: pid goes beside from and to: it is of what begins"):format(name), 0) end
+	if one.pid and name ~= "to" then error(("%s: pid goes beside from and to: it is of what begins"):format(name), 0) end
 	return one
 end
 
@@ -105,19 +108,19 @@ end
 -- Places of one end; what is not attached is added to `skipped`.
 local function places_of(trace, inbox, pair, given, files, skipped)
 	local chosen <const>, bits <const>, missing <const> =
-		opening.sites(trace, merged({ max = trace.options.max }, given), false, files)
+		opening.sites(trace, merged({ max = trace.options.max }, given), given.returns or false, files)
 	if not chosen then return nil, bits, missing end
 	table.move(missing, 1, #missing, #skipped + 1, skipped)
 	return opening.places(trace, inbox, chosen, bits, pair, pair == "from" and given or nil)
 end
 
 -- The places of all beginnings, one list for each, and those of the end, which take no cookies of the trace's.
-local function both_ends(trace, inbox, from, to, files, skipped)
+local function both_ends(trace, inbox, from, to, pid, files, skipped)
 	local lists <const>, all <const> = {}, {}
 	for i = 1, #from + 1 do
 		local one <const> = from[i]
 		local places <const>, message <const>, errno <const> = places_of(trace, inbox, one and "from" or "to",
-			one or merged(to, { cookie = to.cookie or 0 }), files, skipped)
+			one and merged(one, { pid = pid }) or merged(to, { cookie = to.cookie or 0 }), files, skipped)
 		if not places then
 			opening.give_back(trace, all)
 			return nil, message, errno
@@ -131,10 +134,10 @@ end
 -- Ends before beginnings.
 local function attach(trace, attachment, lists, from, given, skipped)
 	for i = #lists, 1, -1 do
-		local one <const> = from[i] or given.to
+		local one <const>, begins <const> = from[i] or given.to, from[i] ~= nil
 		local done <const>, message <const>, errno <const> =
-			opening.attach(trace, attachment, lists[i], from[i] and "from" or "to", {
-				pid = from[i] and given.pid or nil, follow = from[i] and given.follow, missing = one.missing, progress = given.progress,
+			opening.attach(trace, attachment, lists[i], not begins and "to" or one.returns and "call" or "from", {
+				pid = begins and given.pid or one.pid, follow = begins and given.follow, missing = one.missing, progress = given.progress,
 			}, skipped)
 		if not done then return nil, message, errno end
 	end
@@ -154,7 +157,7 @@ function span.open(trace, given)
 	end
 	local files <close> = choice.files()
 	local self <const>, skipped <const> = trace:prepare(given, Span), {}
-	local lists <const>, all <const>, refused <const> = both_ends(trace, self.inbox, from, to, files, skipped)
+	local lists <const>, all <const>, refused <const> = both_ends(trace, self.inbox, from, to, given.pid, files, skipped)
 	if not lists then return nil, all, refused end
 	local places <const> = lists[#lists]
 	local openings <const> = table.move(all, 1, #all - #places, 1, {})
@@ -166,7 +169,7 @@ function span.open(trace, given)
 	rawset(self, "family", wanted.options.follow)
 	-- Processes are told apart where it begins: the end may come in anyone's.
 	local filters <const> = { pid = wanted.options.pid, tid = wanted.options.tid, follow = wanted.options.follow }
-	wanted.options.pid, wanted.options.tid, wanted.options.follow, wanted.options.key = nil, nil, nil, to.key
+	wanted.options.pid, wanted.options.tid, wanted.options.follow, wanted.options.key = to.pid, nil, nil, to.key
 	rawset(self, "live", trace:live(given, self, {
 		places = places, openings = openings, opening = opening_of(filters), owner = openings[1].number, pairs = true,
 	}))

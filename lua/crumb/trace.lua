@@ -44,11 +44,12 @@ end
 
 local function check_shared(given)
 	if given.pid == true then error("pid: expected a number, or false for all processes", 0) end
-	for _, name in ipairs { "pid", "tid", "ring_size", "rows", "sites" } do
+	for _, name in ipairs { "pid", "tid", "ring_size", "rows", "sites", "pending" } do
 		if given[name] and given[name] < 1 then error(("%s: expected 1 or more, got %d"):format(name, given[name]), 0) end
 	end
 	if given.ring_size and given.ring_size > 1 << 30 then error("ring_size: expected at most 1 GiB", 0) end
 	if given.rows and given.rows > 1 << 24 then error("rows: expected at most 2^24", 0) end
+	if given.pending and given.pending > 1 << 22 then error("pending: expected at most 2^22", 0) end
 	if given.sites and given.sites > 1 << 20 then error("sites: expected at most 2^20", 0) end
 	if given.follow and not given.pid then error("follow: it goes with pid: whose children?", 0) end
 	options.duration("max_delay", given.max_delay)
@@ -415,7 +416,7 @@ function trace.open(given)
 	options.call("crumb.trace", check_shared, given)
 	local opened <const>, message <const>, errno <const> =
 		engine.open {
-			sites = given.sites or SITES, pairs = PAIRS, stacks = STACKS, ring_size = given.ring_size or RING_SIZE,
+			sites = given.sites or SITES, pairs = given.pending or PAIRS, stacks = STACKS, ring_size = given.ring_size or RING_SIZE,
 		}
 	if not opened then return nil, message, errno end
 	local self <const> = setmetatable({ engine = opened, options = given, probes = {}, next_cookie = 0 }, Trace)

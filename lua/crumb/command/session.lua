@@ -68,7 +68,7 @@ local function try(value, message, ...)
 	return value, message, ...
 end
 
-local function open(self)
+local function open(self, given)
 	if self.opened then return self.opened end
 	local settings <const> = self.settings
 	local job
@@ -77,13 +77,16 @@ local function open(self)
 		self.job = job
 	end
 	local pid <const> = job and job.pid or settings.pid
-	self.opened = try(crumb.trace { pid = pid, follow = pid and settings.follow or nil })
+	local wanted <const> = { pid = pid, follow = pid and settings.follow or nil }
+	for name, value in pairs(given or {}) do wanted[name] = value end
+	self.opened = try(crumb.trace(wanted))
 	return self.opened
 end
 
 --- The trace, which is opened by this.
+---@param given table? options of crumb.trace's, which hold when it was not open yet
 ---@return crumb.Trace
-function Session:trace() return at_caller(self, open) end
+function Session:trace(given) return at_caller(self, open, given) end
 
 --- The process of -p or -c, which all probes trace only; nil: there is none.
 ---@return integer?
@@ -313,12 +316,15 @@ local function flame(self, path, what, given)
 	-- It is made at once: what cannot be written is refused before there is something to lose.
 	try(core.save(path, ""))
 	if not self.why then self:run() end
-	return try(core.save(path, crumb.flame(type(what) == "string" and what or try(what:folded(given and given.column)), given)))
+	local folded = what
+	if type(what) == "function" then folded = what() end
+	if type(what) == "table" then folded = try(what:folded(given and given.column)) end
+	return try(core.save(path, crumb.flame(folded, given)))
 end
 
 --- Writes the stacks of a probe, or folded ones, as a flame graph; it runs first, unless it did. No link is followed.
 ---@param path string of an SVG file
----@param what crumb.Probe|string
+---@param what crumb.Probe|string|fun(): string folded stacks; a function is called when it has run
 ---@param given { title: string?, unit: string?, column: string? }? as for crumb.flame; `column`: as for probe:folded
 function Session:flame(path, what, given) return at_caller(self, flame, path, what, given) end
 

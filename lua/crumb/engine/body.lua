@@ -58,6 +58,7 @@ end
 local function flags_of(plan, wire)
 	local bits = bits_of({
 		event = "EVENT", row = "ROW", small = "SMALL", kstack = "KSTACK", ustack = "USTACK", call = "CALL", stack_keys = "STACK_KEYS",
+		begins = "BEGINS",
 	}, plan, wire.body_flag)
 	local large <const> = not plan.small and #(plan.aggregate or {}) + (plan.row and 1 or 0) > 0
 	if plan.event or plan.kstack or plan.ustack or large then bits = bits | wire.body_flag.SCRATCH end
@@ -68,7 +69,7 @@ end
 ---@param plan table see doc/design/0002-tracer.md
 ---@param wire crumb.Wire
 ---@param numbers { patterns: integer[], sets: integer[], text_sets: integer[] } of what the plan lists, in its order
----@param place { generation: integer, ring: integer?, table: integer?, owner: integer?, partner: integer?,
+---@param place { generation: integer, ring: integer?, table: integer?, owner: integer?, partner: integer?, to: integer?,
 --- once: boolean? }
 ---@return table
 function body.encode(plan, wire, numbers, place)
@@ -78,7 +79,7 @@ function body.encode(plan, wire, numbers, place)
 	return {
 		generation = place.generation, flags = flags_of(plan, wire) | (place.once and wire.body_flag.ONCE or 0),
 		sample = plan.sample or 0, limit = plan.limit or 0,
-		ring = place.ring or 0, table = place.table or 0, owner = place.owner or 0, partner = place.partner or 0,
+		ring = place.ring or 0, table = place.table or 0, owner = place.owner or 0, partner = place.partner or 0, to = place.to or 0,
 		open_start = way(plan.steps, plan.open_start or 0, wire), key_start = way(plan.steps, plan.key_start or 0, wire),
 		start = way(plan.steps, plan.start or 0, wire),
 		key_slots = string.char(table.unpack(plan.key_slots or {})),

@@ -204,12 +204,8 @@ local function at_hit(c, pool)
 	return plan
 end
 
--- The return is compiled first: it tells what the entry must keep.
-local function of_call(c, pool)
-	local whole <const> = condition_of(c)
-	local first <const>, last <const> = condition.cut(c, whole)
-	local what <const>, saves <const> = outlets_of(c), keep.saves()
-	local at_end <const> = outlet_region(c, pool, saves, last, what)
+-- The entry of a call: what is decided there, and what is kept for its return.
+local function entry_of(c, pool, first, saves)
 	local run <const> = region.new(c, pool)
 	run.option = "entry"
 	local no <const> = region.label()
@@ -218,6 +214,16 @@ local function of_call(c, pool)
 	c.source = { option = "entry" }
 	local saved <const> = saves:outputs(c, run)
 	run:accept(no)
+	return run, saved
+end
+
+-- The return is compiled first: it tells what the entry must keep.
+local function of_call(c, pool)
+	local whole <const> = condition_of(c)
+	local first <const>, last <const> = condition.cut(c, whole)
+	local what <const>, saves <const> = outlets_of(c), keep.saves()
+	local at_end <const> = outlet_region(c, pool, saves, last, what)
+	local run <const>, saved <const> = entry_of(c, pool, first, saves)
 	local steps <const>, starts <const> = join(c, { run, at_end })
 	for _, list in ipairs { what.pieces, what.keys } do
 		for _, one in ipairs(list) do
@@ -255,13 +261,40 @@ local function captures_of_from(c, saves)
 	return list
 end
 
-local function of_from(c, pool)
+local function check_from(c)
 	for _, word in ipairs(OF_TABLES) do
 		if c.rule[word] ~= nil then
 			c.source = { option = word }
 			c:refuse(nil, "the table is of the span: say it beside from and to")
 		end
 	end
+end
+
+local NO_OUTLETS <const> = {
+	aggregates = {}, values = {}, keys = {}, key_columns = {}, words = 0, pieces = {}, cells = {}, event = false,
+}
+
+-- The plan of a beginning: its key, and what it keeps, by the names that the end has for it.
+local function beginning(c, pool, keys, kept, captures)
+	local plan <const> = plan_of(c, NO_OUTLETS, pool)
+	plan.key_slots, plan.kept, plan.captures = { slot_of(keys[1]), slot_of(keys[2]) }, outputs_of(kept), {}
+	for _, one in ipairs(captures) do
+		local value <const> = one.value
+		plan.captures[one.name] = {
+			cell = one.piece and one.piece.slot or one.cell, kind = value.kind, unsigned = value.unsigned, type = value.type,
+			time = value.time, clock = value.clock, shown = value.shown,
+		}
+	end
+	for _, output in ipairs(kept) do
+		if output.kind == "KSTACK" then plan.kstack = true end
+		if output.kind == "USTACK" then plan.ustack = true end
+	end
+	plan.stack_keys = plan.kstack or plan.ustack
+	return plan
+end
+
+local function of_from(c, pool)
+	check_from(c)
 	local decides <const>, saves <const> = condition_of(c), keep.saves()
 	local captures <const> = captures_of_from(c, saves)
 	local run <const> = region.new(c, pool)
@@ -275,22 +308,31 @@ local function of_from(c, pool)
 	local keys <const> = key_registers(c, run, no)
 	run:accept(no)
 	local steps <const>, _ <const>, places <const> = join(c, { run })
-	local plan <const> = plan_of(c, { aggregates = {}, values = {}, keys = {}, key_columns = {}, words = 0, pieces = {},
-		cells = {}, event = false }, pool)
-	plan.steps, plan.open_start, plan.key_start, plan.start = steps, 0, places[key_start], 0
-	plan.key_slots, plan.saved, plan.captures = { slot_of(keys[1]), slot_of(keys[2]) }, outputs_of(saved), {}
-	for _, output in ipairs(saved) do
-		if output.kind == "KSTACK" then plan.kstack = true end
-		if output.kind == "USTACK" then plan.ustack = true end
-	end
-	plan.stack_keys = plan.kstack or plan.ustack
-	for _, one in ipairs(captures) do
-		local value <const> = one.value
-		plan.captures[one.name] = {
-			cell = one.piece and one.piece.slot or one.cell, kind = value.kind, unsigned = value.unsigned, type = value.type,
-			time = value.time, clock = value.clock, shown = value.shown,
-		}
-	end
+	local plan <const> = beginning(c, pool, keys, saved, captures)
+	plan.steps, plan.open_start, plan.key_start, plan.start, plan.saved = steps, 0, places[key_start], 0, plan.kept
+	return plan
+end
+
+-- A span that begins when a call has returned. What it keeps takes the place of the outlets, of which it has none.
+local function of_returning(c, pool)
+	check_from(c)
+	local first <const>, last <const> = condition.cut(c, condition_of(c))
+	local saves <const>, kept <const> = keep.saves(), keep.saves()
+	local captures <const> = captures_of_from(c, kept)
+	local run <const> = region.new(c, pool, saves)
+	run.option = "from"
+	local no <const> = region.label()
+	c.source = { option = "where" }
+	run:require(last, no)
+	c.source = { option = "capture" }
+	local outputs <const> = kept:outputs(c, run)
+	local keys <const> = key_registers(c, run, no)
+	run:accept(no)
+	local entry <const>, saved <const> = entry_of(c, pool, first, saves)
+	local steps <const>, starts <const> = join(c, { entry, run })
+	local plan <const> = beginning(c, pool, keys, outputs, captures)
+	plan.steps, plan.open_start, plan.key_start, plan.start = steps, starts[1], starts[1], starts[2]
+	plan.saved, plan.outputs, plan.begins = outputs_of(saved), plan.kept, true
 	return plan
 end
 
@@ -312,12 +354,13 @@ local function of_to(c, pool)
 	local steps <const>, starts <const> = join(c, { run, at_end })
 	local plan <const> = plan_of(c, what, pool)
 	plan.steps, plan.open_start, plan.key_start, plan.start = steps, starts[1], starts[1], starts[2]
-	plan.key_slots, plan.saved = { slot_of(keys[1]), slot_of(keys[2]) }, from.saved
+	plan.key_slots, plan.saved = { slot_of(keys[1]), slot_of(keys[2]) }, from.kept
 	return plan
 end
 
 local function build(rule, scope)
 	local c <const>, pool <const> = compilation.begin(rule, scope), keep.pool()
+	if scope.begins then return of_returning(c, pool) end
 	if scope.pair == "call" then return of_call(c, pool) end
 	if scope.pair == "from" then return of_from(c, pool) end
 	if scope.pair == "to" then return of_to(c, pool) end

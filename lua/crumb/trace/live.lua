@@ -62,7 +62,9 @@ end
 -- What an expression may speak of at a place.
 local function scope_of(place, from)
 	local scope <const> = arguments.scope(place.site)
-	scope.pair, scope.site_count, scope.from = place.kin.pair, place.kin.count, from
+	local kin <const> = place.kin
+	scope.begins = kin.from and kin.from.returns
+	scope.pair, scope.site_count, scope.from = scope.begins and "call" or kin.pair, kin.count, from
 	return scope
 end
 
@@ -251,7 +253,7 @@ end
 local function kept_by(plan)
 	local list <const> = {}
 	for name, value in pairs(plan.captures) do
-		list[name] = { value.cell, value.kind, value.unsigned or false, plan.saved[value.cell + 1].size or false }
+		list[name] = { value.cell, value.kind, value.unsigned or false, plan.kept[value.cell + 1].size or false }
 	end
 	return signature(list)
 end

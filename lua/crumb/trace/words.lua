@@ -19,7 +19,7 @@ words.SHARED = {
 	max = "integer",
 }
 
-words.TRACE = merged(words.SHARED, { sites = "integer" })
+words.TRACE = merged(words.SHARED, { sites = "integer", pending = "integer" })
 
 words.PROBE = merged(words.SHARED, choice.OPTIONS, rule.OPTIONS, {
 	handler = "function|table", returns = "boolean", once = "boolean", max = "integer|string|table|boolean",
@@ -33,7 +33,7 @@ words.SPAN = merged(words.SHARED, rule.OPTIONS, {
 local KEY <const> = { key = "string|table", where = "string" }
 
 --- The ends of a span.
-words.FROM = merged(choice.OPTIONS, KEY, { capture = "table" })
+words.FROM = merged(choice.OPTIONS, KEY, { capture = "table", returns = "boolean" })
 words.TO = merged(choice.OPTIONS, KEY)
 
 --- What can be changed while a probe is attached.
