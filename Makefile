@@ -7,7 +7,7 @@
 #   make test-vm    the specs in one virtual machine              (KERNEL=6.1|6.12|newest SPEC=...)
 #   make check      formats, linters, docs coverage, unit specs: no root
 #   make fuzz       hostile files for the readers: a minute (FUZZ_SECONDS=5 FUZZ='elf_symbols ...')
-#   make bench      ratios against plain C
+#   make bench      ratios against plain C, and other tracers
 #   make install    DESTDIR, PREFIX;   make clean
 
 PREFIX ?= /usr/local

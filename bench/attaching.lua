@@ -97,7 +97,7 @@ end
 -- What a process that holds 10,000 sites has had in memory at most.
 local function memory()
 	local row <const> = row_of("memory with 10000", "MiB", { limit = 30 })
-	local _ <const>, kilobytes <const> = start(os.getenv "LUA" or "lua5.4", "bench/many.lua",
+	local _ <const>, kilobytes <const> = start.piped(os.getenv "LUA" or "lua5.4", "bench/many.lua",
 		("uprobe:%s:%s"):format(VICTIM, SIZES[#SIZES][2]), tostring(SIZES[#SIZES][1]))
 	row.crumb[1] = kilobytes / 1024
 	return row

@@ -1,8 +1,8 @@
---- run: prints crumb's costs beside plain C's, measured in turn in this one run.
+--- run: prints crumb's costs beside plain C's, and its tools' beside those of others, measured in turn in this one run.
 --
 -- Figures are of this machine, now; ratios are what to compare. Nothing here fails by a time.
 
-package.path = "bench/?.lua;" .. package.path
+package.path = "bench/?.lua;spec/?.lua;" .. package.path
 package.cpath = "build/bench/?.so;" .. package.cpath
 
 local LINE <const> = "%-29s %12s %12s  %-26s %-12s %s"
@@ -45,8 +45,15 @@ local function print_row(row)
 	print((text:gsub("%s+$", "")))
 end
 
-print((LINE:format("medians", "crumb", "plain C", "ratio (min-max)", "goal", ""):gsub("%s+$", "")))
-for _, name in ipairs { "reading", "events", "deciding", "starting", "attaching" } do
+local function print_header(other)
+	print((LINE:format("medians", "crumb", other, "ratio (min-max)", "goal", ""):gsub("%s+$", "")))
+end
+
+print_header "plain C"
+for _, name in ipairs { "reading", "events", "deciding", "starting", "command", "attaching" } do
 	for _, row in ipairs(require(name)()) do print_row(row) end
 end
+local beside <const> = require "tools"()
+if beside[1] then print_header "the other" end
+for _, row in ipairs(beside) do print_row(row) end
 for _, name in ipairs { "verifying", "flooding" } do require(name)() end

@@ -1,6 +1,6 @@
 /*
- * start: starts a program and measures it up to the first byte that it writes, as a module for
- * starting.lua.
+ * start: starts a program and measures it up to the first byte that it writes, or to a text at its
+ * terminal, as a module for starting.lua and command.lua.
  *
  * The program then finds its input at the end, and is waited for: what it had attached is gone
  * when the next one starts.
@@ -9,8 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <pty.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -58,8 +61,8 @@ static int spawn(char **words, const int in[2], const int out[2], pid_t *pid)
 	return err;
 }
 
-/* start(program, arguments ...) -> nanoseconds, KiB */
-static int l_start(lua_State *L)
+/* start.piped(program, arguments ...) -> nanoseconds, KiB */
+static int l_piped(lua_State *L)
 {
 	char *words[ARGUMENTS + 1] = { NULL };
 	int count = lua_gettop(L), in[2], out[2], err, status;
@@ -95,8 +98,47 @@ static int l_start(lua_State *L)
 	return 2;
 }
 
+/* start.terminal(text, program) -> nanoseconds until it wrote this text to its terminal */
+static int l_terminal(lua_State *L)
+{
+	const char *text = luaL_checkstring(L, 1), *program = luaL_checkstring(L, 2);
+	lua_Integer begin = clock_now(), end = 0;
+	char seen[4096] = "";
+	size_t length = 0;
+	int terminal, status;
+	ssize_t got = 1;
+	pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+
+	if (pid < 0)
+		return luaL_error(L, "make a terminal: %s", strerror(errno));
+	if (!pid) {
+		execl(program, program, (char *)NULL);
+		_exit(127);
+	}
+	while (!end && got > 0 && length < sizeof(seen) - 1) {
+		got = read(terminal, seen + length, sizeof(seen) - 1 - length);
+		length += got > 0 ? (size_t)got : 0;
+		seen[length] = 0;
+		if (strstr(seen, text))
+			end = clock_now();
+	}
+	kill(pid, SIGKILL); /* it has attached nothing */
+	close(terminal);
+	waitpid(pid, &status, 0);
+	if (!end)
+		return luaL_error(L, "%s wrote no '%s'", program, text);
+	lua_pushinteger(L, end - begin);
+	return 1;
+}
+
 int luaopen_start(lua_State *L)
 {
-	lua_pushcfunction(L, l_start);
+	static const luaL_Reg functions[] = {
+		{ "piped", l_piped },
+		{ "terminal", l_terminal },
+		{ NULL, NULL },
+	};
+
+	luaL_newlib(L, functions);
 	return 1;
 }

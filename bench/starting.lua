@@ -16,7 +16,7 @@ local function both(command, name)
 	local time <const> = { what = "start to attached" .. name, unit = "ms", crumb = {}, plain = {} }
 	local memory <const> = { what = "memory then" .. name, unit = "MiB", crumb = {}, plain = {} }
 	local function run(of, round, words)
-		local nanoseconds <const>, kilobytes <const> = start(table.unpack(words))
+		local nanoseconds <const>, kilobytes <const> = start.piped(table.unpack(words))
 		time[of][round], memory[of][round] = nanoseconds / 1e6, kilobytes / 1024
 	end
 	for round = 0, ROUNDS do -- the first fills the page cache, and is overwritten

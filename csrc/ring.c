@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "codec_type.h"
@@ -344,16 +344,11 @@ static int l_ring_passed(lua_State *L)
 void ring_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "add_map", l_ring_add_map },
-		{ "fd", l_ring_fd },
-		{ "mark", l_ring_mark },
-		{ "passed", l_ring_passed },
-		{ "reader", l_ring_reader },
-		{ "rest", l_ring_rest },
-		{ "stats", l_ring_stats },
-		{ "trail", l_ring_trail },
-		{ "wait", l_ring_wait },
-		{ NULL, NULL },
+		{ "add_map", l_ring_add_map }, { "fd", l_ring_fd },
+		{ "mark", l_ring_mark },       { "passed", l_ring_passed },
+		{ "reader", l_ring_reader },   { "rest", l_ring_rest },
+		{ "stats", l_ring_stats },     { "trail", l_ring_trail },
+		{ "wait", l_ring_wait },       { NULL, NULL },
 	};
 
 	handle_class(L, RING, methods);

@@ -14,7 +14,7 @@ local lab <const> = require "support.lab"
 local beside = {}
 
 local DEADLINE <const>, PATIENCE <const> = 60, 6
-local STEP <const> = 0.02
+local STEP <const> = 0.001
 local SIGINT <const>, SIGKILL <const> = 2, 9
 
 -- The numbers of x86-64: poll, select, pause, nanosleep, rt_sigtimedwait, clock_nanosleep, epoll_wait, pselect6, ppoll,
