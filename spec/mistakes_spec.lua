@@ -70,6 +70,22 @@ describe("an option", function()
 	end)
 end)
 
+describe("a return", function()
+	it("where there is none, has what there is", function()
+		if not core.directory "/sys/kernel/tracing/events/syscalls" then pending "this kernel has no such events" end
+		local goes <const> = "probe: returns = true goes with a kprobe, uprobe, fentry or syscall, not with '%s': %s"
+		answers {
+			['probe { "t:syscalls:sys_exit_close", where = "retval < 0" }'] = "where: a tracepoint has no retval: write args.ret",
+			['probe { "t:syscalls:sys_enter_close", where = "retval < 0" }'] =
+				"where: a tracepoint has no retval: write syscall:close with returns = true",
+			['probe { "t:syscalls:sys_enter_close", returns = true }'] = goes:format("t:syscalls:sys_enter_close", "write syscall:close"),
+			['probe { "ur:libc:malloc", returns = true }'] = goes:format("ur:libc:malloc", "write uprobe:libc:malloc"),
+			['probe { "t:sched:sched_switch", returns = true }'] =
+				goes:format("t:sched:sched_switch", "two of them are paired by a span"),
+		}
+	end)
+end)
+
 describe("a call", function()
 	it("of what is called otherwise, or with more", function()
 		answers {
@@ -87,6 +103,9 @@ describe("a call", function()
 			["local p = {} p:stop()"] = "attempt to call a nil value (method 'stop'): write p.enabled = false",
 			["local p = {} p:where 'uid == 0'"] =
 				"attempt to call a nil value (method 'where'): it is set: p.where = \"uid == 0 and pid ~= 1\"",
+			["trace:probe 'syscall:openat'"] =
+				'trace:probe: expected a table, got a string: write trace:probe { "syscall:openat" }',
+			["crumb.list 'syscall:openat'"] = "attempt to index a nil value (global 'crumb'): write crumb = require \"crumb\"",
 			["local p = {} p:xyzzy()"] = "attempt to call a nil value (method 'xyzzy')",
 		}
 	end)
@@ -113,6 +132,9 @@ describe("a target", function()
 			["function:vfs_read"] = "no kind 'function': write kprobe:vfs_read",
 			["libc:malloc"] = "no kind 'libc': write uprobe:libc:malloc",
 			["/bin/bash:readline"] = "no kind '/bin/bash': write uprobe:/bin/bash:readline",
+			["profile:99"] = "it names no unit; the form is profile:hz:FREQUENCY; write profile:hz:99",
+			["usdt:python3:gc__start"] = "it needs a path, a provider and a name; the form is usdt:PATH:PROVIDER:NAME; "
+				.. "such as usdt:python3:*:gc__start",
 			["kfunc:vfs_read"] = "no kind 'kfunc': write fentry:vfs_read",
 		} do
 			assert.equal(message, target(text), text)

@@ -217,7 +217,10 @@ local PARSERS <const> = {
 
 function PARSERS.usdt(result, rest)
 	local path <const>, provider <const>, name <const> = rest:match("^([^:]*):([^:]*):([^:]*)$")
-	if not path then return nil, "it needs a path, a provider and a name" end
+	if not path then
+		local file <const>, probe <const> = rest:match "^([^:]+):([^:]+)$"
+		return nil, "it needs a path, a provider and a name", file and ("such as usdt:%s:*:%s"):format(file, probe) or nil
+	end
 	if path == "" then return nil, "the path is empty" end
 	if provider == "" then return nil, "the provider is empty" end
 	if name == "" then return nil, "the name is empty" end
@@ -240,7 +243,7 @@ end
 
 function PARSERS.profile(result, rest)
 	local unit <const>, count <const> = rest:match("^([^:]*):([^:]*)$")
-	if not unit then return nil, "it names no unit" end
+	if not unit then return nil, "it names no unit", rest:find "^%d+$" and "write profile:hz:" .. rest or nil end
 	if unit ~= "hz" then return nil, ("the unit %s is not hz"):format(quote(unit)) end
 	local frequency <const>, why <const> = required_number(count, "frequency")
 	if not frequency then return nil, why end

@@ -244,6 +244,9 @@ end
 ---@return crumb.Probe?, string?, integer?
 function Trace:probe(given)
 	check_open(self, "trace:probe")
+	if type(given) == "string" then
+		error(("trace:probe: expected a table, got a string: write trace:probe { %q }"):format(given), 2)
+	end
 	options.check("trace:probe", given, words.PROBE)
 	if given and given.where == false then
 		error('trace:probe: where: expected an expression, a string, got false: it stands in quotes, where = "pid == 1"', 2)

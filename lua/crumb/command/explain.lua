@@ -30,6 +30,7 @@ end
 -- Of a global that is called and is none.
 local function of_global(name, env)
 	if env[name] ~= nil then return nil end
+	if name == "crumb" then return ": write crumb = require \"crumb\"" end
 	if habits.WRITTEN[name] then return ": it is an option: write " .. habits.WRITTEN[name] end
 	if env[name:lower()] ~= nil then return ": write " .. name:lower() end
 	return (select(2, core.nearest(name, names_in(env))))

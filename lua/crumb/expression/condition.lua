@@ -156,6 +156,11 @@ end
 
 local function equality_only(c, ast)
 	if ast.op ~= "==" and ast.op ~= "~=" then
+		for _, side in ipairs { ast.left, ast.right } do
+			if side.tag == "string" and side.value:find "^%d+%w*$" then
+				c:refuse(side, "a number stands without quotes: %s", side.value)
+			end
+		end
 		c:refuse(ast, "texts are compared by ==, ~=, like and in")
 	end
 end

@@ -27,6 +27,16 @@ local function has_return(scope)
 	return ENTRIES[scope.hook] or not RETURNS[scope.hook] and scope.registers ~= nil and scope.registers.retval ~= nil
 end
 
+-- What a tracepoint has instead: the end of a system call its value, its beginning a call.
+local function instead_of_retval(scope)
+	for _, argument in ipairs(scope.args or {}) do
+		if argument.name == "ret" then return ": write args.ret" end
+	end
+	local site <const> = scope.site or {}
+	local call <const> = site.category == "syscalls" and site.name:match "^sys_enter_(.+)$"
+	return call and (": write syscall:%s with returns = true"):format(call) or ""
+end
+
 -- The correction where only the end of a pair would do.
 local function only_at_return(c, ast, what)
 	local pair <const> = c.scope.pair
@@ -38,7 +48,7 @@ local function only_at_return(c, ast, what)
 			or "latency needs a beginning and an end: returns = true on a function or syscall, or trace:span",
 			c.scope.hook == "uretprobe" and "uprobe:…" or c.scope.hook == "fexit" and "fentry:…" or "kprobe:…")
 	end
-	c:refuse(ast, "a %s has no retval", hook_of(c))
+	c:refuse(ast, "a %s has no retval%s", hook_of(c), instead_of_retval(c.scope))
 end
 
 local KNOWN_LATER <const> = "%s is known when the key has found the beginning: a key is of what is known here"

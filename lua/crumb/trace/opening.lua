@@ -53,12 +53,21 @@ end
 
 local function no_target() misuse "expected a target, such as \"syscall:openat\"" end
 
+-- What has a beginning and an end.
+local function instead_of(one)
+	local entry <const> = ({ kretprobe = "kprobe", uretprobe = "uprobe", fexit = "fentry" })[one.kind]
+	if entry then return (": write %s"):format((one.text:gsub("^[^:]*", entry, 1))) end
+	local call <const> = one.category == "syscalls" and one.name:match "^sys_%a+_(.+)$"
+	if call then return ": write syscall:" .. call end
+	return one.kind == "tracepoint" and ": two of them are paired by a span" or ""
+end
+
 local function targets_of(given, returns)
 	local targets <const> = {}
 	for i, one in ipairs(choice.targets(given, no_target)) do
 		if one.kind == "tp_btf" then misuse("'%s': the tracer has rawtracepoint:%s", one.text, one.name) end
 		if returns and not RETURNS[one.kind] then
-			misuse("returns = true goes with a kprobe, uprobe, fentry or syscall, not with '%s'", one.text)
+			misuse("returns = true goes with a kprobe, uprobe, fentry or syscall, not with '%s'%s", one.text, instead_of(one))
 		end
 		if returns and (one.offset or 0) ~= 0 and one.symbol then
 			misuse("'%s': a function returns as a whole: returns = true goes with no offset", one.text)
