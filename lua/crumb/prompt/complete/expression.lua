@@ -90,6 +90,14 @@ local function fields(items, seen, scope, base, params)
 	end
 end
 
+local ENTRIES <const> = { uprobe = true, kprobe = true, fentry = true }
+
+-- Where there is a value at the return, for which returns = true is still to be written.
+local function of_return(items, seen, scope)
+	if scope.pair or not ENTRIES[scope.hook] and not (scope.registers and scope.registers.retval) then return end
+	for _, name in ipairs { "retval", "latency" } do add(items, seen, name, name .. ": with returns = true") end
+end
+
 local PATHS <const> = { task = "task: struct task_struct *" }
 
 local function names(items, seen, scope)
@@ -203,6 +211,7 @@ local function candidates(before, partial, rule, probe, pid)
 			fields(items, seen, scope, base_of(path_before), probe and probe.params or nil)
 		else
 			names(items, seen, scope)
+			of_return(items, seen, scope)
 		end
 	end
 	for _, word in ipairs(partial ~= "" and not path_before and OPERATORS or {}) do add(items, seen, word, word, true) end

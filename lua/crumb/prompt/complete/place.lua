@@ -57,6 +57,10 @@ function table_at(frame)
 	if EXPRESSIONS[assigned[#assigned]] then
 		return { wants = "expression", rule = { object = without_last(assigned) } }
 	end
+	local around <const> = parent.open == "{" and #context.item(parent, frame) == 0 and table_at(parent)
+	if around and around.rule.ending == "from" then -- one of several beginnings
+		return { wants = "options", takes_targets = true, rule = setmetatable({ frame = frame }, { __index = around.rule }) }
+	end
 	local called <const> = context.called(parent, frame)
 	local name <const> = called[#called]
 	local known = TAKES[name]
