@@ -413,6 +413,31 @@ describe("probes at the prompt", function()
 		assert.equal(3, said)
 	end)
 
+	-- Ctrl-C again and again, until that is written; two that come at once are one.
+	local function press(prompt, text)
+		local done
+		repeat
+			prompt:type "\3"
+			done = prompt:comes(text)
+		until done
+	end
+
+	it("lose a handler, and a timer, that Ctrl-C has to end, which takes two", function()
+		local prompt <close> = start { columns = 120 }
+		attach(prompt, "hit_a", ", handler = function() io.write 'in\\n' while true do end end")
+		victim:call("hit_a", 3)
+		prompt:wait "in\r\n"
+		press(prompt, "crumb: p1: its handler was interrupted, and is taken off")
+		prompt:wait "crumb: interrupted"
+		prompt:prompt()
+		for _ = 1, 2 do prompt:wait " hit_a" end
+		prompt:enter "every(0.05, function() io.write 'due\\n' while true do end end)"
+		prompt:wait "due\r\n"
+		press(prompt, "crumb: interrupted")
+		prompt:prompt()
+		assert.equal("7", answer(prompt, "7"))
+	end)
+
 	it("run until Ctrl-C, which ends the run and not the prompt", function()
 		local prompt <close> = start()
 		attach(prompt, "hit_a")

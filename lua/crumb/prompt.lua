@@ -88,7 +88,9 @@ local function run(self, chunk, source)
 	if results[1] then return true end
 	if output.is_unwritable(results[2]) then error(results[2], 0) end
 	io.stdout:flush()
-	io.stderr:write(foreign(results[2], source) or evaluate.failure(results[2], source, self.live.env), "\n")
+	local why <const> = foreign(results[2], source) or evaluate.failure(results[2], source, self.live.env)
+	-- The terminal has shown ^C.
+	io.stderr:write(why == "interrupted" and "\n" or "", why, "\n")
 	return false
 end
 

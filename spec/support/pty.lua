@@ -5,6 +5,7 @@ local screen = require "support.screen"
 local pty = {}
 
 local DEADLINE <const> = 20 -- seconds for a piece of output, and half of those for all
+local MOMENT <const> = 100000000 -- ns
 local LOOK <const> = 2000000 -- ns between two looks for more
 
 local Pty = {}
@@ -69,14 +70,18 @@ function Pty:resize(rows, columns)
 	self.screen:write((before:gsub("\n", "\r\n")))
 end
 
--- One more piece of what is written; nil: that was all.
-local function piece(self)
-	local line <const> = line_of(self)
-	if not line then return nil end
+-- Shows what a line of the output stands for.
+local function show(self, line)
 	local text <const> = line:gsub("\\(.)", { n = "\n", ["\\"] = "\\" })
 	self.all = self.all .. text
 	self.screen:write(text)
 	return text
+end
+
+-- One more piece of what is written; nil: that was all.
+local function piece(self)
+	local line <const> = line_of(self)
+	return line and show(self, line)
 end
 
 --- Waits until a condition on the screen holds, which gets whole lines of what was written as well; says what stood there
@@ -105,6 +110,23 @@ function Pty:wait(plain)
 			error(("'%s' never came:\n%s"):format(plain, self.all:sub(self.seen)), 2)
 		end
 	end
+end
+
+--- Whether that text is written within a moment, behind what was waited for before; an error when it does not come for long.
+function Pty:comes(plain)
+	local now <const> = core.now()
+	self.first_look = self.first_look or now
+	while core.now() < now + MOMENT do
+		local line <const> = not self.ended and next_line(self)
+		if line then show(self, line) else core.await(LOOK) end
+		local _, last <const> = self.all:find(plain, self.seen, true)
+		if last then
+			self.seen, self.first_look = last + 1, nil
+			return true
+		end
+	end
+	assert(now < self.first_look + DEADLINE * 1000000000, plain)
+	return false
 end
 
 --- Waits until a line of the screen is that one, which the cursor is in.

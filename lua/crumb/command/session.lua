@@ -170,6 +170,18 @@ local function stats(self, one)
 	return rows
 end
 
+-- What had to be interrupted would have to be again the next time.
+local function every(self, seconds, call)
+	local timer
+	timer = open(self):every(seconds, type(call) == "function" and function()
+		local done <const>, message <const> = pcall(call)
+		if done then return end
+		if type(message) == "string" and message:find "interrupted!$" then timer:close() end
+		error(message, 0)
+	end or call)
+	return timer
+end
+
 --- Attaches a probe: a target, or a table as for trace:probe. It raises when it cannot.
 ---@param given string|table
 ---@return crumb.Probe
@@ -201,7 +213,7 @@ function Session:stats(one) return at_caller(self, stats, one) end
 ---@param call fun()
 ---@return { close: fun() }
 function Session:every(seconds, call)
-	return at_caller(self, function() return open(self):every(seconds, call) end)
+	return at_caller(self, every, seconds, call)
 end
 
 --- Writes an event, rows, a probe or anything, as lines, JSON or CSV.

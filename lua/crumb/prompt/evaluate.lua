@@ -117,7 +117,7 @@ end
 ---@return string
 function evaluate.failure(message, source, env)
 	if type(message) ~= "string" then return require("crumb.show").text(message) end
-	if message:find "interrupted!$" then return "\ninterrupted" end
+	if message:find "interrupted!$" then return "interrupted" end
 	-- A call in the end of a chunk leaves no frame of its own.
 	message = message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", "")
 	message = source:find "\n" and message:gsub("^%(prompt%):(%d+): ", "line %1: ") or message:gsub("^%(prompt%):%d+: ", "")

@@ -38,8 +38,14 @@ function Feed:due(readable)
 	return core.now() >= self.ready and (readable or self.busy or self.session.opened:pollable().timeout() <= 0)
 end
 
--- What a handler raised is said the first time, the tenth, the hundredth …
+-- What a handler raised is said the first time, the tenth, the hundredth … One that had to be interrupted would have to be
+-- again with the next event.
 local function failed(self, message, event)
+	if type(message) == "string" and message:find "interrupted!$" then
+		event.probe.handler = nil
+		self.session:say("%s: its handler was interrupted, and is taken off", self.session.names[event.probe])
+		return
+	end
 	local what <const> = ("%s: handler: %s"):format(self.session.names[event.probe], self.explain(message))
 	local count <const> = (self.kinds[what] or 0) + 1
 	self.kinds[what] = count

@@ -110,8 +110,8 @@ local function handle(handler, event, failed)
 	if not failed then return handler(event) end
 	local done <const>, message <const> = pcall(handler, event)
 	if done then return end
-	if type(message) == "string" and message:find "interrupted!$" then error(message, 0) end
 	failed(message, event)
+	if type(message) == "string" and message:find "interrupted!$" then error(message, 0) end
 end
 
 -- Gives an event to its handler, or to the loop that wants it (and returns it), or lets it wait.
