@@ -88,7 +88,7 @@ describe("the command line", function()
 	it("tells its version and helps", function()
 		local text <const>, status <const> = cli.run "--version"
 		assert.equal(0, status)
-		assert.matches("^crumb %S+ %(libbpf [%d.]+, Lua 5%.4%)\n$", text)
+		assert.matches("^crumb %d+%.%d+%.%d+%S* %(libbpf [%d.]+, Lua 5%.4%)\n$", text)
 		assert.matches("^Usage: crumb .*\n   %-%-json ", (cli.run "--help"))
 		assert.matches("\ncrumb help TOPIC: prompt, rules, scripts, targets, or a tool's name%.\n$", (cli.run "help"))
 		assert.matches("^A target says where", (cli.run("help", "targets")))

@@ -42,6 +42,8 @@ return {
 	signal = deferred "crumb.signal",
 	--- The name of a system call's number, or its number; see crumb.syscall.
 	syscall = deferred "crumb.syscall",
+	--- Which crumb this is: "0.1.0".
+	version = require "crumb.version",
 	--- Integers seen without a sign; see crumb.u64.
 	u64 = lazy "crumb.u64",
 }

@@ -6,7 +6,6 @@ local words <const> = require "crumb.command.words"
 
 local options = {}
 
-local VERSION <const> = "scm"
 local MARGIN <const> = 25 -- columns of an option's names
 
 local USAGE <const> = [[
@@ -99,7 +98,7 @@ end
 
 local function show_version()
 	local libbpf <const> = core.versions()
-	print(("crumb %s (libbpf %s, %s)"):format(VERSION, libbpf, _VERSION))
+	print(("crumb %s (libbpf %s, %s)"):format(require "crumb.version", libbpf, _VERSION))
 	os.exit(0, true)
 end
 
