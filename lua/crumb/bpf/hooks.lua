@@ -1,5 +1,6 @@
 --- hooks: what each hook takes, how a site is attached to it, and what its errors mean.
 
+local rights <const> = require "crumb.bpf.rights"
 local sites <const> = require "crumb.bpf.sites"
 
 local hooks = {}
@@ -140,7 +141,8 @@ function hooks.hint(hook, site, errno)
 	if hook == "rawtracepoint" and errno == ENOENT then
 		return ("no tracepoint '%s'%s"):format(site.name, sites.near_tracepoint(site.name))
 	end
-	return HINTS[hook] and HINTS[hook][errno] or HINTS.any[errno]
+	local own <const> = HINTS[hook] and HINTS[hook][errno]
+	return errno == EACCES and own ~= SINGLE_UPROBE and rights.without_events() or own or HINTS.any[errno]
 end
 
 return hooks

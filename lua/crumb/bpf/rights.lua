@@ -47,6 +47,15 @@ function rights.refusal()
 	return lacking and ("this process lacks %s: run it as root, or with CAP_BPF and CAP_PERFMON"):format(lacking)
 end
 
+--- Why this process may have no perf events, which carry tracepoints, single kprobes and uprobes, and profiles.
+--- Source: the patch of Debian's and Ubuntu's kernels that gives kernel.perf_event_paranoid a third level
+---@return string? nil: nothing is known against it
+function rights.without_events()
+	local level <const> = tonumber(contents "/proc/sys/kernel/perf_event_paranoid")
+	if not level or level < 3 or rights.has "CAP_SYS_ADMIN" then return nil end
+	return "this kernel keeps perf events from all but root: run it as root, or sysctl kernel.perf_event_paranoid=2"
+end
+
 --- How the kernel is locked down.
 ---@return string? "none", "integrity", "confidentiality"; nil: it does not say
 function rights.lockdown() return contents(LOCKDOWN):match "%[(.-)%]" end

@@ -66,11 +66,21 @@ local function tracefs()
 		remedy = "tracepoints and system calls need it: " .. why }
 end
 
--- Names in the kernel's stacks.
+local function events()
+	local reason <const> = rights.without_events()
+	return { name = "perf events", ok = not reason, found = reason and "not permitted" or "permitted", remedy = reason }
+end
+
+-- Names in the kernel's stacks. The first symbols of some kernels have no address.
 local function kallsyms()
-	local file <close> = io.open "/proc/kallsyms"
-	local address <const> = file and file:read "l":match "^%x+" or ""
-	local shown <const> = address:find "[1-9a-f]" ~= nil
+	local file <close>, shown = io.open "/proc/kallsyms", false
+	for line in file and file:lines() or function() end do
+		local address <const> = line:match "^(%x+) [tT]"
+		if address then
+			shown = address:find "[1-9a-f]" ~= nil
+			break
+		end
+	end
 	return { name = "kernel symbols", ok = shown, found = shown and "/proc/kallsyms" or "their addresses are hidden",
 		remedy = "names in the kernel's stacks need them: sysctl kernel.kptr_restrict=1, and root or CAP_SYSLOG" }
 end
@@ -96,8 +106,11 @@ local function bpffs()
 		remedy = "only links and maps that are pinned need it: mount -t bpf bpffs /sys/fs/bpf" }
 end
 
--- Those that a perf event carries.
+-- Those that a perf event carries; the kernel wants more for uprobes.
 local SINGLE <const> = { uprobe = true, uretprobe = true, usdt = true }
+local EVENTS <const> = {
+	hardware = true, kprobe = true, kretprobe = true, profile = true, software = true, tracepoint = true,
+}
 
 local function hook_finding(name, hook, has)
 	local one <const> = { name = name, hook = true, ok = hook.available and hook.cookie, available = hook.available,
@@ -107,6 +120,8 @@ local function hook_finding(name, hook, has)
 		one.ok, one.found, one.remedy = false, "not known without rights", rights.refusal()
 	elseif SINGLE[name] and not has.hooks["uprobe.multi"].available and not rights.has "CAP_SYS_ADMIN" then
 		one.ok, one.found, one.remedy = false, "not permitted", "without uprobe.multi it needs root, or CAP_SYS_ADMIN"
+	elseif EVENTS[name] and hook.available and rights.without_events() then
+		one.ok, one.found, one.remedy = false, "not permitted", rights.without_events()
 	end
 	return one
 end
@@ -127,7 +142,7 @@ end
 function findings.all()
 	local has <const> = bpf.features()
 	local list <const> = { kernel(has), own_rights(), lockdown(), { name = "libbpf", ok = true, found = (core.versions()) } }
-	for _, look in ipairs { btf, ring, tracefs, kallsyms, jit, descriptors, bpffs } do list[#list + 1] = look(has) end
+	for _, look in ipairs { btf, ring, events, tracefs, kallsyms, jit, descriptors, bpffs } do list[#list + 1] = look(has) end
 	hooks(has, list)
 	return list
 end

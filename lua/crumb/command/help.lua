@@ -73,18 +73,22 @@ local function topics()
 	return names
 end
 
+-- Commands, which tell by themselves how they are used.
+local COMMANDS <const> = { doctor = true, list = true, tools = true, top = true }
+
 -- `crumb help`, or with a topic.
-local function command(_, argv)
+local function command(settings, argv)
 	local tools <const> = require "crumb.command.tools"
 	local word <const> = argv[1]
 	if not word then
-		output.put(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "), ", or a tool's name.\n")
+		output.put(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "), ", or the name of a command or tool.\n")
 		return 0
 	end
+	if COMMANDS[word] then return require("crumb.command." .. word)(settings, { "--help" }) end
 	local tool <const> = not TOPICS[word] and tools.find(word)
 	if not (TOPICS[word] or tool) then
 		local _ <const>, near <const> = core.nearest(word, table.move(topics(), 1, #topics(), #tools.names() + 1, tools.names()))
-		require("crumb.command").misuse("no topic '%s'%s", require("crumb.show.text").escape(word), near)
+		require("crumb.command").misuse("no topic '%s'%s; crumb help lists them", require("crumb.show.text").escape(word), near)
 	end
 	output.put(TOPICS[word] or tools.help(tool) .. "\n")
 	return 0

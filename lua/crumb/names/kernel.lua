@@ -77,7 +77,8 @@ end
 function Reader:probeable(site, by_kprobe)
 	self.refused = self.refused or read_refused(self.blacklist)
 	if by_kprobe and self.refused[site.symbol] then return false, "the kernel keeps kprobes off it" end
-	if self.reachable and not site.marked then
+	-- Where addresses are hidden, ftrace's cannot be compared with them.
+	if self.reachable and site.address and not site.marked then
 		return false, "it is notrace, or assembly: ftrace does not reach it"
 	end
 	return true
