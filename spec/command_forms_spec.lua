@@ -82,6 +82,15 @@ describe("the command's forms", function()
 		for _, record in ipairs(tables[2]) do assert.equal("1", record.x) end
 	end)
 
+	it("share the columns of events of several probes", function()
+		local tables <const> = csv(on_victim(('probe { "%s", capture = { a = "1" } } probe { "%s", capture = { b = "2" } }')
+			:format(FOOBAR, BAZBUZ)))
+		assert.equal(2, #tables)
+		for _, record in ipairs(tables[2]) do
+			assert.same(record.probe == "p1" and { "1", "" } or { "", "2" }, { record.a, record.b })
+		end
+	end)
+
 	it("have tables of a script's own", function()
 		assert.same({ { a = 1, b = { 1, 2, { c = "x" } } }, { n = 1 }, { n = 2, m = "y" } },
 			json("-e", "show { a = 1, b = { 1, 2, { c = 'x' } } } show { { n = 1 }, { n = 2, m = 'y' } }"))

@@ -23,7 +23,7 @@ local KINDS <const> = { cookie = "unsigned" }
 ---@field held string[]? lines that are not written yet
 ---@field before fun()? called before something is written
 ---@field header string? of CSV, the last one that was written
----@field columns table<table, { names: string[], kinds: table<string, string|false> }> of CSV: by the cells of a rule
+---@field columns table of CSV: the names of events' fields, in order and as keys
 local Output = {}
 Output.__index = Output
 
@@ -57,20 +57,18 @@ local function fields_of(event)
 	return names, kinds
 end
 
--- CSV's columns of a rule's events: a handler may leave a field out, or add one that the session has named.
+-- CSV's columns: those of all events so far, and what the session says that handlers add; and the kinds of this event's.
 local function columns_of(self, event)
-	local cells <const> = event.probe.live.cells
-	local columns <const> = self.columns[cells] or { names = {}, kinds = {} }
-	self.columns[cells] = columns
 	local names <const>, kinds <const> = fields_of(event)
-	table.move(self.session.fields or {}, 1, #(self.session.fields or {}), #names + 1, names)
+	local fields <const>, columns <const> = self.session.fields or {}, self.columns
+	table.move(fields, 1, #fields, #names + 1, names)
 	for _, name in ipairs(names) do
-		if columns.kinds[name] == nil then
-			columns.names[#columns.names + 1] = name
-			columns.kinds[name] = kinds[name] or false
+		if not columns[name] then
+			columns[#columns + 1] = name
+			columns[name] = true
 		end
 	end
-	return columns.names, columns.kinds
+	return columns, kinds
 end
 
 -- What is written of an event: its own fields, its probe's name, and the wall's time, unless a capture has that name.
@@ -259,8 +257,7 @@ function output.is_broken_pipe(message) return output.is_unwritable(message) and
 ---@param session { settings: crumb.Settings } a session, unless only lines and records are written
 ---@return crumb.Output
 function output.new(session)
-	local columns <const> = setmetatable({}, { __mode = "k" })
-	return setmetatable({ session = session, format = session.settings.format, columns = columns }, Output)
+	return setmetatable({ session = session, format = session.settings.format, columns = {} }, Output)
 end
 
 return output

@@ -45,7 +45,7 @@ return {
 		parser:option "--depth":argname "N":convert(math.tointeger):description "Only so deep; 1: the outermost calls."
 	end,
 	run = function(session, given)
-		session.fields = { "depth" }
+		session.fields = { "depth", "latency", "retval" }
 		local calls <const>, draw <const>, rest <const> = crumb.calls(given.target[1], { pid = session:pid() }), drawer(session)
 		local order <const> = crumb.order(function(event)
 			local depth <const>, call <const> = calls:depth(event), { thread = event.thread, frame = event.frame }
