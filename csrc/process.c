@@ -12,6 +12,7 @@
 #include "core.h"
 
 #define PROCESSES_MAX 128
+#define TOLD_MAX 1024
 #define IMAGES_MAX 256 /* each holds a descriptor */
 #define MAPPINGS_MAX 65536
 #define SAME 10000000 /* ns: no pid comes round in so short a time */
@@ -269,23 +270,136 @@ static struct process *make(struct processes *all, pid_t pid, const struct ident
 	return process;
 }
 
-static struct process *find(const struct processes *all, pid_t pid)
+static struct process *find(struct process *process, pid_t pid)
 {
-	struct process *process = all->list;
-
 	while (process && process->pid != pid)
 		process = process->next;
 	return process;
 }
 
+static void free_told(struct processes *all, struct process **link)
+{
+	struct process *process = *link;
+
+	*link = process->next;
+	free_mappings(all, &process->now);
+	free(process);
+}
+
+/* What was told of that process, made when it is the first; NULL: there is no memory. */
+static struct process *told_of(struct processes *all, pid_t pid)
+{
+	struct process *process = find(all->told, pid), **link = &all->told;
+	size_t count = 0;
+
+	if (process)
+		return process;
+	/* The last is the oldest. */
+	while (*link && ++count < TOLD_MAX)
+		link = &(*link)->next;
+	if (*link)
+		free_told(all, link);
+	process = calloc(1, sizeof(*process));
+	if (!process)
+		return NULL;
+	process->pid = pid;
+	process->next = all->told;
+	all->told = process;
+	return process;
+}
+
+/* Where a mapping goes, in the place of all that it covers in part. */
+static size_t clear_range(struct processes *all, struct mappings *in, const struct mapping *mapping)
+{
+	size_t first = 0, behind;
+
+	while (first < in->count && in->list[first].end <= mapping->start)
+		first++;
+	for (behind = first; behind < in->count && in->list[behind].start < mapping->end;
+	     behind++) {
+		release_image(all, in->list[behind].image);
+		free(in->list[behind].path);
+	}
+	memmove(in->list + first, in->list + behind, (in->count - behind) * sizeof(*in->list));
+	in->count -= behind - first;
+	return first;
+}
+
+void crumb_process_maps(struct processes *all, pid_t pid, const struct mapping *mapping,
+			ino_t inode)
+{
+	struct process *process = told_of(all, pid);
+	struct mapping made = *mapping, *list;
+	struct mappings *now;
+	struct stat status;
+	size_t at;
+
+	if (!process || process->now.count >= MAPPINGS_MAX || mapping->start >= mapping->end)
+		return;
+	now = &process->now;
+	list = realloc(now->list, (now->count + 1) * sizeof(*list));
+	made.path = list ? strdup(mapping->path) : NULL;
+	if (list)
+		now->list = list;
+	if (!made.path)
+		return;
+	made.image = NULL;
+	if (made.path[0] == '/' && !stat(made.path, &status) && status.st_ino == inode)
+		made.image = take_image(all, process, made.path);
+	at = clear_range(all, now, &made);
+	memmove(now->list + at + 1, now->list + at, (now->count - at) * sizeof(*list));
+	now->list[at] = made;
+	now->count++;
+	process->serial = ++all->serial;
+}
+
+void crumb_process_execs(struct processes *all, pid_t pid)
+{
+	struct process *process = told_of(all, pid);
+
+	if (process)
+		free_mappings(all, &process->now);
+}
+
+void crumb_process_forks(struct processes *all, pid_t parent, pid_t child)
+{
+	struct process *from = find(all->told, parent), *to;
+	struct mapping *list;
+
+	to = from ? told_of(all, child) : NULL;
+	if (!to)
+		return;
+	free_mappings(all, &to->now);
+	from = find(all->told, parent); /* which may have been the oldest */
+	list = from && from->now.count ? calloc(from->now.count, sizeof(*list)) : NULL;
+	if (!list)
+		return;
+	to->now.list = list;
+	for (size_t i = 0; i < from->now.count; i++) {
+		list[i] = from->now.list[i];
+		list[i].path = strdup(list[i].path);
+		if (!list[i].path)
+			break;
+		if (list[i].image)
+			list[i].image->users++;
+		to->now.count++;
+	}
+	to->serial = ++all->serial;
+}
+
 int crumb_process_get(struct processes *all, pid_t pid, struct process **process)
 {
-	struct process *known = find(all, pid);
+	struct process *known = find(all->list, pid), *told = find(all->told, pid);
 	struct identity identity;
 	int err = 0;
 
 	if (!known || crumb_now() - known->checked > SAME) {
 		err = identify(pid, &identity);
+		/* Who has ended has no program; of him all is known that was told. */
+		if ((err || !identity.inode) && told && told->now.count) {
+			*process = told;
+			return 0;
+		}
 		if (err && !known)
 			return err;
 		if (known && !err && !is_same(known, &identity)) {
@@ -329,13 +443,16 @@ bool crumb_process_find(struct processes *all, struct process *process, uint64_t
 			struct place *place)
 {
 	const struct mapping *mapping = mapping_at(&process->now, address);
+	const struct process *told = find(all->told, process->pid);
 
-	if (!mapping && crumb_now() - process->looked > LOOK_AGAIN) {
+	if (!mapping && process != told && crumb_now() - process->looked > LOOK_AGAIN) {
 		look(all, process);
 		mapping = mapping_at(&process->now, address);
 	}
 	if (!mapping)
 		mapping = mapping_at(&process->before, address);
+	if (!mapping && told)
+		mapping = mapping_at(&told->now, address);
 	if (!mapping)
 		return false;
 	memset(place, 0, sizeof(*place));
@@ -350,4 +467,6 @@ void crumb_processes_free(struct processes *all)
 {
 	while (all->list)
 		forget(all, all->list);
+	while (all->told)
+		free_told(all, &all->told);
 }

@@ -36,6 +36,8 @@ struct process {
 
 struct processes {
 	struct process *list;
+	struct process *
+		told; /* what the kernel told of those that are watched, also when they have ended */
 	struct image *images;
 	size_t count, image_count;
 	uint64_t clock, serial;
@@ -47,6 +49,12 @@ int crumb_process_get(struct processes *all, pid_t pid, struct process **process
 /* What lies at the address; false: nothing that is mapped executable. */
 bool crumb_process_find(struct processes *all, struct process *process, uint64_t address,
 			struct place *place);
+
+/* The kernel tells: a process has mapped a file executable, runs another program, has a child. */
+void crumb_process_maps(struct processes *all, pid_t pid, const struct mapping *mapping,
+			ino_t inode);
+void crumb_process_execs(struct processes *all, pid_t pid);
+void crumb_process_forks(struct processes *all, pid_t parent, pid_t child);
 
 void crumb_processes_free(struct processes *all);
 

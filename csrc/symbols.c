@@ -9,18 +9,21 @@
 
 #include "core.h"
 #include "process.h"
+#include "watch.h"
 
 #define CLASS "crumb.Symbolizer"
 
 struct symbolizer {
 	struct handle handle;
 	struct processes processes;
+	struct watch *watches;
 };
 
 static int release(struct handle *handle)
 {
 	struct symbolizer *symbolizer = (struct symbolizer *)handle;
 
+	crumb_watch_free(&symbolizer->watches);
 	crumb_processes_free(&symbolizer->processes);
 	return 0;
 }
@@ -50,6 +53,7 @@ static struct process *get_process(lua_State *L, struct symbolizer *symbolizer, 
 	int err;
 
 	luaL_argcheck(L, pid > 0 && pid <= INT32_MAX, 2, "not a process id");
+	crumb_watch_drain(&symbolizer->watches, &symbolizer->processes);
 	err = crumb_process_get(&symbolizer->processes, (pid_t)pid, &process);
 	if (err)
 		*results = handle_fail(L, err, "read the maps of process %d", (int)pid);
@@ -97,11 +101,27 @@ static int l_remember(lua_State *L)
 	return 1;
 }
 
+/* symbolizer:watch(pid) -> true | nil, message, errno: what it maps is known from now on, its children's too */
+static int l_watch(lua_State *L)
+{
+	struct symbolizer *symbolizer = handle_check(L, 1, CLASS);
+	lua_Integer pid = luaL_checkinteger(L, 2);
+	int err;
+
+	luaL_argcheck(L, pid > 0 && pid <= INT32_MAX, 2, "not a process id");
+	err = crumb_watch(&symbolizer->watches, (pid_t)pid);
+	if (err)
+		return handle_fail(L, -err, "watch process %d", (int)pid);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 void symbols_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "remember", l_remember },
 		{ "user", l_user },
+		{ "watch", l_watch },
 		{ NULL, NULL },
 	};
 

@@ -195,6 +195,48 @@ describe("the map of stacks", function()
 	end)
 end)
 
+describe("a stack of a process that has ended before anybody looked", function()
+	-- Runs it to its end before names are asked for; the rows.
+	local function rows_of(words, follow, by)
+		local job <const> = assert(trace:spawn(words))
+		local probe <const> = assert(trace:probe {
+			"uprobe:build/fixtures/chain:chain_middle", pid = job.pid, follow = follow, count = true, by = by or { "ustack" },
+		})
+		assert(job:start())
+		assert.same({ exit = 0 }, job:wait(30))
+		return assert(probe:read())
+	end
+
+	it("has names, when the trace is of it", function()
+		local rows <const> = rows_of { "build/fixtures/chain", "3" }
+		assert.equal(1, #rows)
+		assert.matches("^chain_middle .*main$", names(rows[1].ustack))
+		assert.equal(3, rows[1].count)
+	end)
+
+	it("has them as a child, too, and as one program after another", function()
+		local rows <const> =
+			rows_of({ "sh", "-c", "build/fixtures/chain 2; exec build/fixtures/chain 5" }, true, { "pid", "ustack" })
+		assert.equal(2, #rows)
+		for _, row in ipairs(rows) do assert.matches("^chain_middle .*main$", names(row.ustack)) end
+		assert.equal(7, rows[1].count + rows[2].count)
+	end)
+
+	it("costs no descriptor when it has ended", function()
+		local function descriptors()
+			rows_of { "build/fixtures/chain", "1" }
+			trace:close()
+			trace = assert(crumb.trace())
+			collectgarbage() -- the job
+			return #core.directory "/proc/self/fd"
+		end
+		descriptors()
+		local before <const> = descriptors()
+		for _ = 1, 3 do descriptors() end
+		assert.equal(before, descriptors())
+	end)
+end)
+
 describe("a stack that a span's beginning kept", function()
 	local NEXT <const> = "uprobe:build/fixtures/chain:count_call" -- which chain_inner calls then
 

@@ -100,13 +100,15 @@ function stack.user(bytes, pid)
 	end)
 end
 
---- Keeps what a process has mapped, so that its stacks have names when it has ended.
+--- Keeps what a process has mapped, so that its stacks have names when it has ended. What it maps later, and its children
+--- map, is heard of where the kernel lets us.
 --- Errors: nil, message, errno: ESRCH no such process.
 ---@param pid integer
 ---@return true?
 ---@return string? message
 ---@return integer? errno
 function stack.remember(pid)
+	names():watch(pid)
 	local serial <const>, message <const>, errno <const> = names():remember(pid)
 	if not serial then return nil, message, errno end
 	return true

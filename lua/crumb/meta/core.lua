@@ -521,6 +521,12 @@ local Symbolizer = {}
 ---@return string?, integer?
 function Symbolizer:remember(pid) end
 
+--- Hears from the kernel what a process maps from now on, and its children to come, until they have ended.
+--- Errors: EACCES: without rights to perf events; ESRCH no such process.
+---@param pid integer
+---@return true?, string?, integer?
+function Symbolizer:watch(pid) end
+
 --- Errors: as of remember.
 ---@param pid integer
 ---@param address integer

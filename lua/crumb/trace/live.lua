@@ -309,7 +309,7 @@ function Live:apply(rule)
 	self.kept, self.rule = from and from.captures, rule
 	self.engine.reclaim:tidy()
 	-- Who has ended when its stacks are read has names all the same.
-	if plan.ustack and self.pid then stack.remember(self.pid) end
+	if self.pid and (plan.ustack or from and from.ustack) then stack.remember(self.pid) end
 	return true
 end
 
