@@ -252,6 +252,15 @@ os._exit(7)
 		assert.equal(1, #records("--latency", "--top", "1"))
 	end)
 
+	it("refuses a command that is no Python with probes, rather than to see nothing", function()
+		needs_probes()
+		local script <const> = folder:write("python3", ("#!/bin/sh\nexec %s \"$@\"\n"):format(PYTHON))
+		assert(os.execute("chmod 755 " .. script))
+		local text <const>, status <const>, errors <const> = cli.run("-c", script .. " -c pass", "pythoncalls")
+		assert.same({ "", 1 }, { text, status })
+		assert.matches("usdt:exe:python:line: the file has no USDT probes\n$", errors)
+	end)
+
 	it("watches a process that runs", function()
 		needs_probes()
 		local waiting <const> = folder:write("waiting.py", "import sys\ndef crumb_called(line): pass\nprint('ready', flush = True)\n"

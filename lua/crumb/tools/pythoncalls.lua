@@ -48,15 +48,19 @@ return {
 	summary = "Counts the calls of Python's functions, or shows how long they take.",
 	example = "crumb pythoncalls --latency --top 10 -c 'python3 script.py'",
 	options = function(parser)
-		parser:option "--python":argname "PATH":description "Which Python; with -p that of the process, else /usr/bin/python3."
+		parser:option "--python":argname "PATH":description "Which; else that of -p or -c, or /usr/bin/python3."
 		parser:option "--where":argname "EXPRESSION":description "Which calls: arg0 is the file, arg1 the name."
 		parser:option "--top":argname "N":convert(math.tointeger):description "Only the first."
 		parser:flag "--latency":description "How long calls take, in microseconds, with those within."
 	end,
 	run = function(session, given)
-		local file <const> = given.python or session.settings.pid and "exe" or "/usr/bin/python3"
+		local settings <const> = session.settings
+		local file <const> = given.python or (settings.pid or settings.command) and "exe" or "/usr/bin/python3"
+		-- A process may have Python in a library; of a command that is not known before it runs.
 		local function either(name)
-			return { ("usdt:%s:python:%s"):format(file, name), ("usdt:libpython3*:python:%s"):format(name) }
+			return {
+				("usdt:%s:python:%s"):format(file, name), settings.pid and ("usdt:libpython3*:python:%s"):format(name),
+			}
 		end
 		-- CPython 3.11 looks at functions only while somebody listens to lines.
 		session:probe { either = either "line", enabled = false, capture = {} }
@@ -65,7 +69,7 @@ return {
 			session:probe { either = either "function__entry", where = given.where, count = true, by = FUNCTION }
 			return
 		end
-		local rows <const>, interval <const> = {}, session.settings.interval
+		local rows <const>, interval <const> = {}, settings.interval
 		session:probe { either = either "function__*", where = given.where, capture = FUNCTION, handler = pair(rows) }
 		if interval then session:every(interval, function() show(session, rows, given.top) end) end
 		session:run()
