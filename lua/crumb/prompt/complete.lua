@@ -24,6 +24,7 @@ end
 
 -- Bytes as they are written between such quotes; nil: they cannot be.
 local function encoded(quote, bytes)
+	if not bytes:find "[^%w_.:/-]" then return bytes end
 	if quote == "[" then
 		return text_of.escape(bytes) == bytes and not bytes:find("]", 1, true) and bytes or nil
 	end
