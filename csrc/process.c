@@ -283,6 +283,7 @@ static void free_told(struct processes *all, struct process **link)
 
 	*link = process->next;
 	free_mappings(all, &process->now);
+	free_mappings(all, &process->before);
 	free(process);
 }
 
@@ -357,8 +358,12 @@ void crumb_process_execs(struct processes *all, pid_t pid)
 {
 	struct process *process = told_of(all, pid);
 
-	if (process)
-		free_mappings(all, &process->now);
+	/* Of stacks from before the names may still be asked for. */
+	if (!process || !process->now.count)
+		return;
+	free_mappings(all, &process->before);
+	process->before = process->now;
+	memset(&process->now, 0, sizeof(process->now));
 }
 
 void crumb_process_forks(struct processes *all, pid_t parent, pid_t child)
@@ -453,6 +458,8 @@ bool crumb_process_find(struct processes *all, struct process *process, uint64_t
 		mapping = mapping_at(&process->before, address);
 	if (!mapping && told)
 		mapping = mapping_at(&told->now, address);
+	if (!mapping && told)
+		mapping = mapping_at(&told->before, address);
 	if (!mapping)
 		return false;
 	memset(place, 0, sizeof(*place));

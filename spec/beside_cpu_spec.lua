@@ -61,3 +61,14 @@ describe("offcputime", function()
 		assert.is_true(math.abs(ours - theirs) <= theirs // 50, ("%d and %d"):format(ours, theirs))
 	end)
 end)
+
+describe("memleak", function()
+	it("finds what BCC's does", function()
+		local lines <const>, text <const> =
+			on_one_process("memleak-bpfcc -p %d 1", "memleak", "leak=50 free=20 nap=3000 pid")
+		if not lines then pending "BCC's memleak does not run here" return end
+		local theirs <const>, ours <const> = table.concat(lines, "\n"), text:match "\n(%d+),(%d+)," or text
+		assert.matches("3000 bytes in 30 allocations", theirs, 1, true)
+		assert.matches("30,3000", text .. ours, 1, true)
+	end)
+end)

@@ -222,6 +222,19 @@ describe("a stack of a process that has ended before anybody looked", function()
 		assert.equal(7, rows[1].count + rows[2].count)
 	end)
 
+	it("has them of the program that it was before", function()
+		local job <const> = assert(trace:spawn { "sh", "-c", "exec build/fixtures/chain 1" })
+		local probe <const> = assert(trace:probe { "uprobe:libc:execve", pid = job.pid, count = true, by = { "comm", "ustack" } })
+		assert(job:start())
+		assert.same({ exit = 0 }, job:wait(30))
+		local found
+		for _, row in ipairs(assert(probe:read())) do
+			if row.comm == "sh" then found = row.ustack[1] end
+		end
+		if not found then pending "this shell does not use the C library" return end
+		assert.matches("execve", found.name or "no name")
+	end)
+
 	it("costs no descriptor when it has ended", function()
 		local function descriptors()
 			rows_of { "build/fixtures/chain", "1" }
