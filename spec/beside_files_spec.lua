@@ -95,7 +95,7 @@ describe("execsnoop shows the same programs", function()
 		-- It shows attempts: of each program that env looks for along PATH.
 		local last <const> = {}
 		for _, one in ipairs(expected) do last[one] = true end
-		local shown <const> = found(ours, '%[(%d+)%] sched:sched_process_exec arguments="(.*' .. child.folder .. '/exec_no)" ')
+		local shown <const> = found(ours, '%[(%d+)%] exec arguments="(.*' .. child.folder .. '/exec_no)" ')
 		assert.is_true(#shown >= 2)
 		for _, one in ipairs(shown) do assert.is_true(last[one], one) end
 	end)
@@ -106,7 +106,7 @@ describe("execsnoop shows the same programs", function()
 		local expected <const> = found(theirs, "^(%S+) +(%d+) +(%d+) +0 %S*/%l+ .*" .. child.folder .. "/exec_no ?$")
 		assert.is_true(#expected >= 2)
 		assert.same(expected, found(ours,
-			" (%S+)%[(%d+)%] sched:sched_process_exec arguments=\".*" .. child.folder .. "/exec_no\" file=%S+ parent=(%d+)"))
+			" (%S+)%[(%d+)%] exec arguments=\".*" .. child.folder .. "/exec_no\" file=%S+ parent=(%d+)"))
 	end)
 end)
 
@@ -127,7 +127,7 @@ describe("exitsnoop shows the same ends", function()
 			return of_load(pid, how:match "signal (%d+)" or how:match "code (%d+)" or how)
 		end)
 		assert.equal(3, #expected)
-		assert.same(expected, found(ours, "%[(%d+)%] sched:sched_process_exit .*s%l+=(%w+)$", function(pid, how)
+		assert.same(expected, found(ours, "%[(%d+)%] exit .*s%l+=(%w+)$", function(pid, how)
 			return of_load(pid, how == "SIGKILL" and "9" or how)
 		end))
 	end)

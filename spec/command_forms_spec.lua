@@ -97,6 +97,8 @@ describe("the command's forms", function()
 		assert.same({ { header = { "m", "n" }, { m = "", n = "1" }, { m = "y", n = "2" } } },
 			csv("-e", "show { { n = 1 }, { n = 2, m = 'y' } }"))
 		assert.equal('"{""a"":1}"\n', run("--csv", "-e", "show { a = 1 }"))
+		assert.equal("", run("--csv", "-e", "show {}"))
+		assert.equal("", run("--json", "-e", "show {}"))
 	end)
 
 	it("have stacks", function()

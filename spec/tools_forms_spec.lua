@@ -17,7 +17,8 @@ local SPEAKING <const> = {
 
 -- Whose example names what not every machine has.
 local INSTEAD <const> = {
-	biosnoop = "crumb biosnoop", callgraph = "crumb callgraph 'uprobe:libc:getenv'", sslsniff = "crumb sslsniff",
+	biosnoop = "crumb biosnoop", callgraph = "crumb callgraph 'uprobe:libc:getenv'", memleak = "crumb memleak --older 10",
+	profile = "crumb profile", sslsniff = "crumb sslsniff",
 }
 
 -- What a tool writes; nil: this kernel cannot run it.

@@ -138,17 +138,17 @@ describe("the tool", function()
 	it("execsnoop shows programs with their arguments", function()
 		if needs_btf() then return end
 		local lines <const> = run("sh -c 'cat /dev/null - </dev/null; true'", "--follow", "execsnoop")
-		assert.equal(1, matches(lines, ' cat%[%d+%] sched:sched_process_exec arguments="cat /dev/null %-" file=%S*/cat parent=%d+$'))
-		assert.equal(1, matches(lines, " sh%[%d+%] sched:sched_process_exec arguments="))
+		assert.equal(1, matches(lines, ' cat%[%d+%] exec arguments="cat /dev/null %-" file=%S*/cat parent=%d+$'))
+		assert.equal(1, matches(lines, " sh%[%d+%] exec arguments="))
 	end)
 
 	it("exitsnoop shows how processes end", function()
 		if needs_btf() then return end
 		local text <const> = cli.run("-c", "sh -c '(exit 3); sh -c \"kill -9 \\$\\$\"; true'", "--follow", "exitsnoop")
 		local lines <const> = lines_of(text)
-		assert.equal(1, matches(lines, " sh%[%d+%] sched:sched_process_exit seconds=[%d.]+ status=3$"))
-		assert.equal(1, matches(lines, " sh%[%d+%] sched:sched_process_exit seconds=[%d.]+ signal=SIGKILL$"))
-		assert.equal(1, matches(lines, " sh%[%d+%] sched:sched_process_exit seconds=[%d.]+ status=0$"))
+		assert.equal(1, matches(lines, " sh%[%d+%] exit seconds=[%d.]+ status=3$"))
+		assert.equal(1, matches(lines, " sh%[%d+%] exit seconds=[%d.]+ signal=SIGKILL$"))
+		assert.equal(1, matches(lines, " sh%[%d+%] exit seconds=[%d.]+ status=0$"))
 	end)
 
 	it("killsnoop shows signals", function()

@@ -224,6 +224,7 @@ function Output:show(x)
 	end
 	if type(x) == "table" and x.probe and x.time and x.comm then return self:event(x) end
 	if type(x) == "table" and show.are_rows(x) then return self:rows(x, {}) end
+	if type(x) == "table" and not kind and next(x) == nil then return true end -- no rows
 	return write(self, self.format == "csv" and csv.value(x) or json.value(x))
 end
 

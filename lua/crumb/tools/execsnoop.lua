@@ -12,7 +12,7 @@ return {
 			},
 			handler = function(event)
 				event.arguments = event.words and event.words:gsub("%z$", ""):gsub("%z", " ")
-				event.words = nil
+				event.symbol, event.words = "exec", nil
 				session:show(event)
 			end,
 		}

@@ -19,7 +19,7 @@ return {
 				event.status = signal == 0 and event.code >> 8 or nil
 				event.signal = signal ~= 0 and crumb.signal(signal) or nil
 				event.seconds = event.lived / 1e9
-				event.code, event.lived = nil, nil
+				event.symbol, event.code, event.lived = "exit", nil, nil
 				session:show(event)
 			end,
 		}
