@@ -3,7 +3,9 @@
 local bpf <const> = require "crumb.bpf"
 local core <const> = require "crumb.core"
 local blocks <const> = require "support.blocks"
+local features <const> = require "crumb.bpf.features"
 local lab <const> = require "support.lab"
+local pty <const> = require "support.pty"
 
 local function readme() return lab.read "README.md" end
 
@@ -27,7 +29,64 @@ local function table_of_hooks()
 	return rows
 end
 
+-- What is typed at the prompt, and the line that follows.
+-- Shape: a list of { typed =, answer = }
+local function prompt_lines()
+	local block <const> = assert(readme():match "readme_spec.lua types this %-%->\n```\n# crumb\n(.-)```")
+	local list <const> = {}
+	for line in block:gmatch "[^\n]+" do
+		local typed <const> = line:match "^crumb> (.+)"
+		local last <const> = list[#list]
+		if typed then
+			list[#list + 1] = { typed = typed }
+		elseif last and not last.answer then
+			last.answer = line
+		end
+	end
+	return list
+end
+
+-- A line of which only the numbers differ.
+local function form(line) return (line:gsub("%d[%d,]*", "#"):gsub(", # filtered", "")) end
+
+local function without_marks(text) return (text:gsub("\27%[[%d;?]*%a", ""):gsub("\r", "")) end
+
 describe("the README", function()
+	it("shows the prompt as it answers", function()
+		if not features.hook "uprobe.multi".cookie then pending "this kernel has no uprobe.multi" return end
+		local prompt <close> = pty.start("env HOME=/nowhere build/crumb", { rows = 60, columns = 130 })
+		prompt:prompt()
+		local lines <const> = prompt_lines()
+		assert.equal(8, #lines)
+		for _, line in ipairs(lines) do
+			local before <const> = #prompt.all
+			prompt:enter(line.typed)
+			prompt:wait "\n"
+			prompt:prompt()
+			local answer <const> = line.answer or "…"
+			if answer:find "filtered/s" then -- said a second later
+				prompt:wait "filtered/s"
+				prompt:prompt()
+			elseif answer ~= "…" and not answer:find "^crumb>" then
+				local said <const> = form(without_marks(prompt.all:sub(before + 1)))
+				assert.truthy(said:find("\n" .. form(answer) .. "\n", 1, true), said .. "\nlacks: " .. form(answer))
+			end
+		end
+		prompt:type "\4"
+		assert.same({ "\n2 probes closed\n", 0 }, { prompt:finish() })
+	end)
+
+	it("names each tool", function()
+		local named <const> = {}
+		for line in readme():match "\n| for | tools |\n.-\n\n":gmatch "[^\n]+" do
+			for name in line:gmatch "`([%l]+)`" do named[name] = true end
+		end
+		for _, file in ipairs(assert(core.directory "lua/crumb/tools")) do
+			local name <const> = file:match "^(.*)%.lua$"
+			assert.is_true(named[name], name .. " is not in README.md")
+		end
+	end)
+
 	it("shows the tracer as it stands, and what it prints", function()
 		local library <close> = io.open "/usr/lib/x86_64-linux-gnu/libc.so.6"
 		if not (library and core.execute { "ls", "--version" }) then pending "ls does not use this libc" return end
