@@ -13,8 +13,9 @@ end
 -- Draws calls as ftrace's function_graph does: one in which nothing is seen is a line, so an entry waits for what comes next.
 local function drawer(session)
 	local waiting <const> = {}
-	local function draw(event, depth, form)
-		local whose <const>, what <const>, took <const> = parts_of(event)
+	local function draw(event, depth, form, entry)
+		local whose <const>, what, took <const> = parts_of(event)
+		if entry then what = select(2, parts_of(entry)) .. (what:match " retval=.*" or "") end
 		session:print(("%-26s %8s | %s%s"):format(whose, took, ("  "):rep(depth), form:format(what)))
 	end
 	local function open(thread)
@@ -26,8 +27,7 @@ local function drawer(session)
 		local entry <const> = waiting[call.thread]
 		if entry and event.latency and entry.frame == call.frame and entry.event.symbol == event.symbol then
 			waiting[call.thread] = nil
-			for name, value in pairs(entry.event) do event[name] = value end
-			return draw(event, depth, "%s")
+			return draw(event, depth, "%s", entry.event)
 		end
 		open(call.thread)
 		if event.latency then return draw(event, depth, "} %s") end
