@@ -4,7 +4,7 @@ local screen = require "support.screen"
 
 local pty = {}
 
-local DEADLINE <const> = 20 -- seconds for a piece of output, and half of those for all
+local DEADLINE <const>, LONGEST <const> = 20, 180 -- seconds for a piece of output, and for all
 local MOMENT <const> = 100000000 -- ns
 local LOOK <const> = 2000000 -- ns between two looks for more
 
@@ -42,7 +42,7 @@ function pty.start(command, given)
 	local path <const> = os.tmpname()
 	local environment <const> = "TERM=xterm TERMINFO=$PWD/build/fixtures/terminfo LOCPATH=$PWD/build/fixtures/locale "
 		.. "LC_ALL=C.UTF-8 INPUTRC=/dev/null " .. (given.environment or "")
-	local script <const> = ("exec timeout %d env %s build/fixtures/pty %d %d sh -c %s >%s"):format(2 * DEADLINE, environment, rows,
+	local script <const> = ("exec timeout %d env %s build/fixtures/pty %d %d sh -c %s >%s"):format(LONGEST, environment, rows,
 		columns, quoted("exec " .. command), path)
 	local self <const> = setmetatable({
 		input = assert(io.popen(script, "w")), output = assert(io.open(path)), all = "", partial = "", seen = 1,
