@@ -294,7 +294,7 @@ function Delivery:rest(again)
 	local busy <const> = again and self.busy or delivered ~= self.rested_at
 	self.busy, self.rested_at = busy, delivered
 	local limit = math.min(next_due(self) - core.now(), busy and self.max_delay or math.maxinteger)
-	if next(self.engine.stacks.tables) then limit = math.min(limit, SLICE) end
+	if self.engine.stacks:wanted() then limit = math.min(limit, SLICE) end
 	ring:rest(limit)
 	self.engine:set_bell(busy and "NEARLY_FULL" or "NOW")
 	-- Who came before the bell was armed did not ring it.
