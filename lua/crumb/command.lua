@@ -94,7 +94,8 @@ local function run_file(settings, path, given)
 	_G.arg = { [0] = path, table.unpack(given) }
 	return run_script(settings, function(env)
 		if not name then
-			local source <const> = io.read "a"
+			local source <const>, message <const> = io.read "a"
+			if not source then return nil, "-: " .. message end
 			local chunk <const>, why <const> = load((source:gsub("^#[^\n]*", "")), "=stdin", "t", env)
 			return chunk, why and with_answer(why, source)
 		end
