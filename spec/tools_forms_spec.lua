@@ -18,7 +18,7 @@ local SPEAKING <const> = {
 -- Whose example names what not every machine has.
 local INSTEAD <const> = {
 	biosnoop = "crumb biosnoop", callgraph = "crumb callgraph 'uprobe:libc:getenv'", memleak = "crumb memleak --older 10",
-	profile = "crumb profile", sslsniff = "crumb sslsniff",
+	profile = "crumb profile", pythoncalls = "crumb pythoncalls --python /usr/bin/python3", sslsniff = "crumb sslsniff",
 }
 
 -- What a tool writes; nil: this kernel cannot run it.
