@@ -41,20 +41,20 @@ local function look_at(self, probe)
 	end
 end
 
---- What tells a person at a terminal how far an attachment is that takes long.
+--- What tells a person at a terminal how far an attachment is that takes long, and what wipes that out when it is closed.
 ---@param self crumb.Session
 ---@return nil|fun(done: integer, total: integer)
+---@return table? wiped
 function notices.progress(self)
 	if self.settings.quiet or not core.terminal(2) then return nil end
 	local began <const>, shown = core.now(), false
 	return function(done, total)
-		if done < total and core.now() - began > LONG then
-			shown = true
-			io.stderr:write(("\rcrumb: attaching: %d of %d"):format(done, total))
-		elseif shown then
-			io.stderr:write "\r\27[K"
-		end
-	end
+		if core.now() - began <= LONG then return end
+		shown = true
+		io.stderr:write(("\rcrumb: attaching: %d of %d"):format(done, total))
+	end, setmetatable({}, { __close = function()
+		if shown then io.stderr:write "\r\27[K" end
+	end })
 end
 
 --- How a probe was attached, and what it left out.

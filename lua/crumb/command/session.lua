@@ -104,11 +104,18 @@ local function asks_nothing(given)
 	return true
 end
 
--- Attaches; with neither captures nor aggregates nor a handler, all arguments that have names are shown.
-local function attach(self, trace, given)
-	local wanted <const> = { progress = notices.progress(self) }
+-- Attaches a probe or a span; a person at a terminal is told how far that is.
+local function open_one(self, open_it, trace, given)
+	if type(given) ~= "table" then return open_it(trace, given) end
+	local progress <const>, _ <close> = notices.progress(self)
+	local wanted <const> = { progress = progress }
 	for name, value in pairs(given) do wanted[name] = value end
-	if not asks_nothing(given) then return trace:probe(wanted) end
+	return open_it(trace, wanted)
+end
+
+-- With neither captures nor aggregates nor a handler, all arguments that have names are shown.
+local function open_probe(trace, wanted)
+	if not asks_nothing(wanted) then return trace:probe(wanted) end
 	wanted.capture = { "args" }
 	local probe <const>, message <const>, errno <const> = trace:probe(wanted)
 	-- Here arguments may have no names: what is refused then begins with the option.
@@ -116,6 +123,8 @@ local function attach(self, trace, given)
 	wanted.capture = nil
 	return trace:probe(wanted)
 end
+
+local function open_span(trace, wanted) return trace:span(wanted) end
 
 local function keep(self, probe, took)
 	self.probes[#self.probes + 1] = probe
@@ -129,12 +138,12 @@ local function probe(self, given, more)
 	if type(given) == "string" then given = { given } end
 	if type(given) ~= "table" then error(("probe: expected a target or a table, got %s"):format(type(given)), 0) end
 	local trace <const>, before <const> = open(self), core.now()
-	return keep(self, try(attach(self, trace, given)), core.now() - before)
+	return keep(self, try(open_one(self, open_probe, trace, given)), core.now() - before)
 end
 
 local function span(self, given)
 	local trace <const>, before <const> = open(self), core.now()
-	return keep(self, try(trace:span(given)), core.now() - before)
+	return keep(self, try(open_one(self, open_span, trace, given)), core.now() - before)
 end
 
 local function list(self, target, given)

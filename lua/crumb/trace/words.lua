@@ -27,7 +27,7 @@ words.PROBE = merged(words.SHARED, choice.OPTIONS, rule.OPTIONS, {
 })
 
 words.SPAN = merged(words.SHARED, rule.OPTIONS, {
-	from = "table", to = "table", handler = "function|table", cookie = "integer", pid = "integer|boolean",
+	from = "table", to = "table", handler = "function|table", cookie = "integer", pid = "integer|boolean", progress = "function",
 })
 
 local KEY <const> = { key = "string|table", where = "string" }

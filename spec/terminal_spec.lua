@@ -1,0 +1,54 @@
+-- What a command draws on a terminal for who watches: how far attaching is, a table in place, colours.
+local pty = require "support.pty"
+local cli = require "support.cli"
+
+describe("the line that tells how far attaching is", function()
+	-- A clock that runs ten thousand times as fast while probes are attached: each of the links takes long.
+	local SLOW <const> = [[
+local core = require "crumb.core"
+local now, began = core.now, core.now()
+core.now = function() return began + (now() - began) * 10000 end
+local done, message = pcall(%s)
+core.now = now
+if done then message:close() end
+print(done and "attached" or message)]]
+	local PROBE <const> = 'probe, { "tracepoint:sched:*", count = true, where = "pid == 1" }'
+	local SPAN <const> = 'span, { from = { "tracepoint:task:*", key = "tid" }, to = { "tracepoint:sched:*", key = "tid" }, '
+		.. 'where = "pid == 1", count = true, by = {} }'
+
+	local function traced(words, what)
+		return ("build/crumb %s -e %s"):format(words, cli.quoted(SLOW:format(what)))
+	end
+
+	it("appears, is written over in place, and vanishes", function()
+		local terminal <close> = pty.start(traced("", PROBE))
+		terminal:until_("nothing is told", function(_, _) return terminal.all:find "\rcrumb: attaching: %d+ of %d+" end)
+		terminal:wait "attached\r\n"
+		local before <const> = terminal.all:match "^(.-)attached"
+		local told <const>, last, total = {}, 0, nil
+		for done, all in before:gmatch "\rcrumb: attaching: (%d+) of (%d+)" do
+			told[#told + 1] = done
+			assert.is_true(last < tonumber(done) and tonumber(done) <= tonumber(all))
+			assert.equal(total or all, all)
+			last, total = tonumber(done), all
+		end
+		assert.is_true(#told >= 2)
+		assert.equal("\r\27[K", (before:gsub("\rcrumb: attaching: %d+ of %d+", "")))
+		assert.equal("attached", terminal.screen:text())
+		assert.same({ "", 0 }, { terminal:finish() })
+	end)
+
+	it("is of spans too", function()
+		local terminal <close> = pty.start(traced("", SPAN))
+		terminal:wait "\rcrumb: attaching: "
+		terminal:wait "\r\27[Kattached\r\n"
+		assert.same({ "", 0 }, { terminal:finish() })
+	end)
+
+	it("is for who watches: not with --quiet, and nowhere but on a terminal", function()
+		local terminal <close> = pty.start(traced("--quiet", PROBE))
+		assert.same({ "attached\n", 0 }, { terminal:finish() })
+		local text <const>, status <const>, errors <const> = cli.shell(traced("", PROBE))
+		assert.same({ "attached\n", 0, "" }, { text, status, errors })
+	end)
+end)
