@@ -48,12 +48,18 @@ describe("the command line", function()
 	it("says what is wrong with its words, with status 2", function()
 		local try <const> = "\nTry 'crumb --help'.\n"
 		check(2, "", "crumb: unknown option '--duratio'\nDid you mean '--duration'?" .. try, "--duratio", "3")
-		check(2, "", "crumb: '1x' is no time: write 10, 0.5, 100ms, 5s or 2m" .. try, "-d", "1x", "-e", "")
-		check(2, "", "crumb: 'me' is no process: a number is expected" .. try, "-p", "me", "-e", "")
+		check(2, "", "crumb: --duration: '1x' is no time: write 10, 0.5, 100ms, 5s or 2m" .. try, "-d", "1x", "-e", "")
+		check(2, "", "crumb: --pid: 'me' is no process: a number is expected" .. try, "-p", "me", "-e", "")
 		check(2, "", "crumb: no command or tool 'lits' (nearest: list); a script is ./lits" .. try, "lits")
 		check(2, "", "crumb: cannot open /no/such.lua: No such file or directory" .. try, "/no/such.lua")
 		check(2, "", "crumb: -p and -c do not go together: whose calls?" .. try, "-p", "1", "-c", "ls", "-e", "")
-		check(2, "", "crumb: '|' is the shell's: for a shell write -c \"sh -c '…'\"" .. try, "-c", "ls | wc", "-e", "")
+		for _, text in ipairs { "x", "-1", "0", "1.5", "0x1", "99999999999999999999" } do
+			local why <const> = ("crumb: --top: expected a whole number from 1 on, got '%s'"):format(text)
+			check(2, "", why .. try, "funccount", "--top=" .. text, "x")
+		end
+		check(2, "", "crumb: --min: expected a number, got '1.2.3'" .. try, "fsslower", "--min", "1.2.3")
+		check(2, "", "crumb: --signal: expected a whole number, got 'x'" .. try, "killsnoop", "--signal", "x")
+		check(2, "", "crumb: --command: '|' is the shell's: for a shell write -c \"sh -c '…'\"" .. try, "-c", "ls | wc", "-e", "")
 		check(2, "", "crumb: option '--csv' can not be used together with option '--json'" .. try, "--json", "--csv")
 	end)
 

@@ -52,3 +52,20 @@ print(done and "attached" or message)]]
 		assert.same({ "attached\n", 0, "" }, { text, status, errors })
 	end)
 end)
+
+describe("colours", function()
+	local function doctor(environment)
+		local terminal <close> = pty.start("build/crumb doctor", { environment = environment, columns = 200 })
+		return terminal:finish()
+	end
+
+	it("are a terminal's, unless it or its user has none", function()
+		assert.matches("\27%[32mok\27%[0m  kernel ", (doctor "NO_COLOR="))
+		for _, environment in ipairs { "NO_COLOR=1", "NO_COLOR= TERM=dumb" } do
+			local text <const> = doctor(environment)
+			assert.matches("^ok  kernel ", text)
+			assert.is_nil(text:find("\27", 1, true))
+		end
+		assert.is_nil((cli.shell "env -u NO_COLOR build/crumb doctor"):find("\27", 1, true))
+	end)
+end)

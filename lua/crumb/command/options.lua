@@ -14,14 +14,6 @@ crumb [OPTIONS] SCRIPT.lua [ARGUMENT...]   a script; - is the standard input
        crumb [OPTIONS] TOOL ...                  crumb tools: what there is
        crumb list TARGET | doctor | top TARGET | tools | help [TOPIC] ]]
 
-local function checked(convert)
-	return function(text)
-		local value <const>, why <const> = convert(text)
-		if value == nil then return nil, why end
-		return value
-	end
-end
-
 --- Adds those that choose the form of what is printed.
 ---@param parser table
 function options.forms(parser)
@@ -35,13 +27,13 @@ end
 --- Adds the options that hold wherever something is traced.
 ---@param parser table
 function options.common(parser)
-	parser:option "--duration":hidden_name "-d":argname "TIME":convert(checked(words.duration))
+	parser:option "--duration":hidden_name "-d":argname "TIME":convert(words.duration)
 		:description "End after 10, 500ms, 5s, 2m (-d)."
-	parser:option "--interval":hidden_name "-i":argname "TIME":convert(checked(words.duration))
+	parser:option "--interval":hidden_name "-i":argname "TIME":convert(words.duration)
 		:description "Print aggregates so often, each time those of that time (-i)."
-	parser:option "--pid":hidden_name "-p":argname "PID":convert(checked(words.pid))
+	parser:option "--pid":hidden_name "-p":argname "PID":convert(words.pid)
 		:description "Trace only this process (-p)."
-	parser:option "--command":hidden_name "-c":argname "COMMAND":convert(checked(words.of_command))
+	parser:option "--command":hidden_name "-c":argname "COMMAND":convert(words.of_command)
 		:description "Start a command, trace only it, end with it and its status (-c)."
 	parser:flag "--follow":description "With -p or -c: its children too."
 	options.forms(parser)
@@ -75,11 +67,26 @@ local function own_count(argv)
 	return math.min(at - 1, #argv), at
 end
 
+-- Has what a converter refuses name its option.
+local function name_refusals(parser)
+	for _, option in ipairs(parser._options) do
+		local convert <const> = option._convert
+		if convert then
+			option:convert(function(text)
+				local value <const>, why <const> = convert(text)
+				if value == nil then return nil, ("%s: %s"):format(option._name, why) end
+				return value
+			end)
+		end
+	end
+end
+
 --- Parses words; what is wrong ends the command with status 2.
 ---@param parser table
 ---@param argv string[]
 ---@return table
 function options.read(parser, argv)
+	name_refusals(parser)
 	local done <const>, result <const> = parser:pparse(argv)
 	if not done then require("crumb.command").misuse("%s", result) end
 	return result

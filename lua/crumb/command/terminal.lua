@@ -4,10 +4,10 @@ local core <const> = require "crumb.core"
 
 local terminal = {}
 
---- Whether colours are wanted: on a terminal, and where NO_COLOR says nothing.
+--- Whether colours are wanted: on a terminal that has some, and where NO_COLOR says nothing.
 ---@return boolean
 function terminal.colours()
-	return core.terminal(1) ~= nil and (os.getenv "NO_COLOR" or "") == ""
+	return core.terminal(1) ~= nil and os.getenv "TERM" ~= "dumb" and (os.getenv "NO_COLOR" or "") == ""
 end
 
 --- Its size, or a likely one.

@@ -4,13 +4,15 @@ local core <const> = require "crumb.core"
 local options <const> = require "crumb.command.options"
 local output <const> = require "crumb.command.output"
 local session <const> = require "crumb.command.session"
+local words <const> = require "crumb.command.words"
 
 local tools = {}
 
 ---@class crumb.Tool
 ---@field summary string a line
 ---@field example string what one may type
----@field options fun(parser: table)? adds its own
+---@field options fun(parser: table, read: { count: function, whole: function, number: function })? adds its own; `read`: what
+--- converts a number
 ---@field run fun(session: crumb.Session, given: table) attaches; the session runs then, and prints the rows
 
 --- Their names, in order.
@@ -42,7 +44,7 @@ end
 
 local function parser_of(tool)
 	local parser <const> = options.parser(tool.name, tool.summary, tool.example)
-	if tool.options then tool.options(parser) end
+	if tool.options then tool.options(parser, words) end
 	return options.common(parser)
 end
 

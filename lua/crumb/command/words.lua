@@ -80,4 +80,28 @@ function words.pid(text)
 	return value
 end
 
+local function whole_from(least, what)
+	return function(text)
+		local value <const> = text:find "^%d+$" and math.tointeger(tonumber(text))
+		if not value or value < least then return nil, ("expected %s, got '%s'"):format(what, text) end
+		return value
+	end
+end
+
+--- A whole number, 0 or more.
+words.whole = whole_from(0, "a whole number")
+
+--- How many, 1 or more.
+words.count = whole_from(1, "a whole number from 1 on")
+
+--- A number, 0 or more.
+---@param text string
+---@return number?
+---@return string?
+function words.number(text)
+	local value <const> = text:find "^[%d.]+$" and tonumber(text)
+	if not value then return nil, ("expected a number, got '%s'"):format(text) end
+	return value
+end
+
 return words

@@ -40,9 +40,9 @@ end
 return {
 	summary = "Shows calls and returns as they nest, with arguments, results and times.",
 	example = "crumb callgraph 'uprobe:exe:*' -c '/usr/bin/app' --depth 3",
-	options = function(parser)
+	options = function(parser, read)
 		parser:argument "target":args "+":description "Functions, such as 'uprobe:/usr/bin/app:*' or 'kprobe:vfs_*'."
-		parser:option "--depth":argname "N":convert(math.tointeger):description "Only so deep; 1: the outermost calls."
+		parser:option "--depth":argname "N":convert(read.count):description "Only so deep; 1: the outermost calls."
 	end,
 	run = function(session, given)
 		session.fields = { "depth", "latency", "retval" }

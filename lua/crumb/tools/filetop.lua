@@ -5,10 +5,10 @@ local FILE <const> = "task.files.fdt.fd[args.fd]"
 return {
 	summary = "Shows the files that are read and written most, each second.",
 	example = "crumb filetop --sort written --top 10 --interval 5",
-	options = function(parser)
+	options = function(parser, read)
 		parser:option "--sort":argname "COLUMN":default "bytes":choices { "bytes", "read", "written", "reads", "writes" }
 			:description "What comes first: bytes, read, written, reads or writes."
-		parser:option "--top":argname "N":convert(math.tointeger):default "20":description "Only the first so many."
+		parser:option "--top":argname "N":convert(read.count):default "20":description "Only the first so many."
 		parser:flag "-a --all":description "Sockets, pipes and devices too."
 	end,
 	run = function(session, given)

@@ -14,8 +14,8 @@ local OPERATIONS <const> = {
 return {
 	summary = "Shows reads, writes, syncs and opens of files that take long.",
 	example = "crumb fsslower --min 1",
-	options = function(parser)
-		parser:option "--min":argname "MS":convert(tonumber):default "10":description "How long is slow, in milliseconds; 0: all."
+	options = function(parser, read)
+		parser:option "--min":argname "MS":convert(read.number):default "10":description "How long is slow, in milliseconds; 0: all."
 		parser:option "--type":argname "NAME":description "Only on this kind of file system, such as ext4."
 	end,
 	run = function(session, given)

@@ -5,8 +5,8 @@ local crumb <const> = require "crumb"
 return {
 	summary = "Shows signals that processes send, and what came of it.",
 	example = "crumb killsnoop --signal 9",
-	options = function(parser)
-		parser:option "--signal":argname "N":convert(math.tointeger):description "Only this one."
+	options = function(parser, read)
+		parser:option "--signal":argname "N":convert(read.whole):description "Only this one."
 	end,
 	run = function(session, given)
 		session.fields = { "signal", "error" }

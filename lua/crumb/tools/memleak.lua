@@ -51,9 +51,9 @@ end
 return {
 	summary = "Shows what a program has taken from the heap and not given back, by stack.",
 	example = "crumb memleak -p 4711 --older 10 --interval 30",
-	options = function(parser)
-		parser:option "--older":argname "SECONDS":convert(tonumber):default "0":description "Only what was taken so long ago."
-		parser:option "--top":argname "N":convert(math.tointeger):default "10":description "Only the most bytes."
+	options = function(parser, read)
+		parser:option "--older":argname "SECONDS":convert(read.number):default "0":description "Only what was taken so long ago."
+		parser:option "--top":argname "N":convert(read.count):default "10":description "Only the most bytes."
 		parser:option "--library":argname "PATH":default "libc":description "What has malloc and free: libjemalloc, exe, …"
 		parser:option "--svg":argname "FILE":description "Write a flame graph."
 	end,

@@ -12,12 +12,12 @@ end
 return {
 	summary = "Sums the time that threads are off the processor, by stack.",
 	example = "crumb offcputime --state D --min 1ms --duration 10",
-	options = function(parser)
+	options = function(parser, read)
 		parser:option "--min":argname "TIME":description "Only waits of at least so long, such as 10ms."
 		parser:option "--max":argname "TIME":description "Only waits of at most so long."
 		parser:option "--state":argname "STATE":choices { "R", "S", "D", "T" }
 			:description "Only who is Ready, Sleeps, waits for a Device or similar, is stopped (T)."
-		parser:option "--top":argname "N":convert(math.tointeger):default "10":description "Only the longest in all."
+		parser:option "--top":argname "N":convert(read.count):default "10":description "Only the longest in all."
 		parser:mutex(
 			parser:flag "--user":description "The programs' stacks only.",
 			parser:flag "--kernel":description "The kernel's stacks only."

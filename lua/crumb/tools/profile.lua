@@ -3,10 +3,10 @@
 return {
 	summary = "Samples stacks: which code the processors are busy with.",
 	example = "crumb profile --svg profile.svg --duration 10",
-	options = function(parser)
-		parser:option "--hz":argname "N":convert(math.tointeger):default "99":description "Samples a second on each processor."
+	options = function(parser, read)
+		parser:option "--hz":argname "N":convert(read.count):default "99":description "Samples a second on each processor."
 		parser:option "--where":argname "EXPRESSION":description "Which samples count."
-		parser:option "--top":argname "N":convert(math.tointeger):default "10":description "Only the hottest stacks."
+		parser:option "--top":argname "N":convert(read.count):default "10":description "Only the hottest stacks."
 		parser:mutex(
 			parser:flag "--user":description "The programs' stacks only.",
 			parser:flag "--kernel":description "The kernel's stacks only."

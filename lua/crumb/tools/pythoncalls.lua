@@ -47,10 +47,10 @@ end
 return {
 	summary = "Counts the calls of Python's functions, or shows how long they take.",
 	example = "crumb pythoncalls --latency --top 10 -c 'python3 script.py'",
-	options = function(parser)
+	options = function(parser, read)
 		parser:option "--python":argname "PATH":description "Which; else that of -p or -c, or /usr/bin/python3."
 		parser:option "--where":argname "EXPRESSION":description "Which calls: arg0 is the file, arg1 the name."
-		parser:option "--top":argname "N":convert(math.tointeger):description "Only the first."
+		parser:option "--top":argname "N":convert(read.count):description "Only the first."
 		parser:flag "--latency":description "How long calls take, in microseconds, with those within."
 	end,
 	run = function(session, given)

@@ -37,9 +37,9 @@ end
 return {
 	summary = "Shows what programs send and receive by TLS (OpenSSL, GnuTLS), unencrypted.",
 	example = "crumb sslsniff --length 1024 -p 4711",
-	options = function(parser)
+	options = function(parser, read)
 		parser:option "--library":argname "PATH":description "Only in this library, or program that is linked with one."
-		parser:option "--length":argname "BYTES":convert(math.tointeger):default "64":description "How much is shown, at most 4096."
+		parser:option "--length":argname "BYTES":convert(read.count):default "64":description "How much is shown, at most 4096."
 		parser:flag "-x --hex":description "As hexadecimal digits."
 	end,
 	run = function(session, given)

@@ -3,10 +3,10 @@
 return {
 	summary = "Counts the stacks that lead to functions, or to whatever targets mean.",
 	example = "crumb stackcount 'uprobe:libc:malloc' -c 'ls -l' --top 3",
-	options = function(parser)
+	options = function(parser, read)
 		parser:argument "target":args "+":description "Where."
 		parser:option "--where":argname "EXPRESSION":description "Which hits count."
-		parser:option "--top":argname "N":convert(math.tointeger):description "Only the most frequent."
+		parser:option "--top":argname "N":convert(read.count):description "Only the most frequent."
 		parser:flag "--kernel":description "The kernel's stacks instead of the programs'."
 		parser:mutex(
 			parser:flag "--folded":description "A stack a line, for flame graphs.",

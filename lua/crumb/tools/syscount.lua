@@ -5,9 +5,9 @@ local ENTER <const>, EXIT <const> = "tracepoint:raw_syscalls:sys_enter", "tracep
 return {
 	summary = "Counts system calls by name, and tells how long they take.",
 	example = "crumb syscount --by comm --top 10 --interval 5",
-	options = function(parser)
+	options = function(parser, read)
 		parser:option "--by":argname "EXPRESSION":description "Count for each of these too, such as comm."
-		parser:option "--top":argname "N":convert(math.tointeger):default "20":description "Only the most frequent."
+		parser:option "--top":argname "N":convert(read.count):default "20":description "Only the most frequent."
 		parser:flag "-x --failed":description "Only what failed; --by 'errno(args.ret)' says with what."
 		parser:flag "-L --latency":description "How long they took: in all, and at most; sorted by that."
 	end,

@@ -11,8 +11,8 @@ local END <const> = SOCKET .. ".sk.__sk_common."
 return {
 	summary = "Shows TCP connections as programs accept them: from where, and to which port.",
 	example = "crumb tcpaccept --port 22",
-	options = function(parser)
-		parser:option "--port":argname "N":convert(math.tointeger):description "Only to this port."
+	options = function(parser, read)
+		parser:option "--port":argname "N":convert(read.count):description "Only to this port."
 	end,
 	run = function(session, given)
 		local where = ("retval >= 0 and %s.type == $stream and %sskc_family in {$inet, $inet6}"):format(SOCKET, END)

@@ -9,8 +9,8 @@ local TCP <const>, ESTABLISHED <const>, SYN_SENT <const> = 6, 1, 2
 return {
 	summary = "Shows TCP connections as programs make them: from where to where, how long it took, or why not.",
 	example = "crumb tcpconnect --port 443 --duration 10",
-	options = function(parser)
-		parser:option "--port":argname "N":convert(math.tointeger):description "Only to this port."
+	options = function(parser, read)
+		parser:option "--port":argname "N":convert(read.count):description "Only to this port."
 		parser:flag "-x --failed":description "Only what failed."
 	end,
 	run = function(session, given)

@@ -13,8 +13,8 @@ local BY_PROGRAM <const> = [[(args.newstate in {$syn_sent, $fin_wait1, $last_ack
 return {
 	summary = "Shows TCP connections when they have ended: whose, from where to where, how long, and their bytes.",
 	example = "crumb tcplife --port 443",
-	options = function(parser)
-		parser:option "--port":argname "N":convert(math.tointeger):description "Only those of this port, on either side."
+	options = function(parser, read)
+		parser:option "--port":argname "N":convert(read.count):description "Only those of this port, on either side."
 	end,
 	run = function(session, given)
 		local owners <const>, born <const>, params <const> = {}, {}, { tcp = 6 }
