@@ -74,6 +74,7 @@ static const luaL_Reg functions[] = {
 	{ "set_field", l_handle_set_field },
 	{ "symbolizer", l_symbolizer },
 	{ "spawn", l_spawn },
+	{ "standard", l_standard },
 	{ "syscalls", l_syscalls },
 	{ "terminal", l_terminal },
 	{ "versions", l_versions },

@@ -161,6 +161,7 @@ int l_grace(lua_State *L);
 int l_kernel_names(lua_State *L);
 int l_layout(lua_State *L);
 int l_spawn(lua_State *L);
+int l_standard(lua_State *L);
 
 int l_cgroup(lua_State *L);
 

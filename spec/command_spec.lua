@@ -126,6 +126,20 @@ describe("what root runs", function()
 		assert.equal("nil\ntrue\nstatus 0\n", text)
 	end)
 
+	it("is not decided by where a link to the command lies", function()
+		local folder <const> = os.tmpname()
+		os.remove(folder)
+		local link <const> = folder .. "/a 'link'\n"
+		local text <const>, status <const>, errors <const> = cli.shell(([=[
+			mkdir -p %s/lua/crumb %s/lib; root=$PWD
+			echo "print [[planted]] os.exit(9)" | tee %s/lua/crumb/command.lua >%s/lua/crumb.lua
+			ln -s $root/build/crumb %s; ln -s ./%s %s/second
+			cd %s && ./second -e 'print(require "crumb" ~= nil)' && PATH=. second -e 'print(package.path:find("./", 1, true))'
+			status=$?; rm -r %s; exit $status
+		]=]):format(folder, folder, folder, folder, cli.quoted(link), cli.quoted(link:match "[^/]*$"), folder, folder, folder))
+		assert.same({ "true\nnil\n", 0, "" }, { text, status, errors })
+	end)
+
 	it("is no file of the working directory that is called like a command", function()
 		local text <const>, status <const> = cli.shell [[
 			folder=$(mktemp -d); root=$PWD; cd $folder; echo 'print "planted"' >help; echo 'print "planted"' >other
@@ -313,6 +327,21 @@ describe("the command's outputs", function()
 		assert.same({ "", 1, "crumb: write to standard output: No space left on device\n" }, { text, status, errors })
 		text, status, errors = cli.shell(("build/crumb -c '%s foobar=2' -e 'probe \"%s\"' >/dev/full"):format(VICTIM, FOOBAR))
 		assert.same({ "", 1, "crumb: write to standard output: No space left on device\n" }, { text, status, errors })
+	end)
+
+	it("never go into a file that is opened where a standard one is closed", function()
+		cli.with_file("local own = io.open(arg[0], 'r+') io.stderr:write 'said' print(1) own:close()\n", function(path)
+			local before <const> = core.read(path)
+			for closed, expected in pairs {
+				[">&-"] = { "", 1, "saidcrumb: write to standard output: Bad file descriptor\n" },
+				["2>&-"] = { "1\n", 0, "" },
+				["<&- >&- 2>&-"] = { "", 1, "" },
+			} do
+				assert.same(expected, { cli.shell(("build/crumb %s %s"):format(path, closed)) })
+				assert.equal(before, core.read(path))
+			end
+		end)
+		assert.same({ "", 1, "crumb: -: Bad file descriptor\n" }, { cli.shell "build/crumb - <&-" })
 	end)
 
 	it("have the rows of each interval", function()

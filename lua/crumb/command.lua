@@ -144,6 +144,7 @@ end
 ---@param argv string[]
 ---@return integer status
 function command.main(argv)
+	core.standard()
 	io.stdout:setvbuf(core.terminal(1) and "line" or "full")
 	local done <const>, result <const> = xpcall(run, function(message) return message end, argv)
 	return done and (result or 0) or failed(result)

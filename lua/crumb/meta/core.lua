@@ -725,6 +725,9 @@ function core.spawn(argv, bound) end
 ---@return string? path
 function core.program(pid) end
 
+--- Opens those of the descriptors 0 to 2 that are closed, so that no other file gets one; using them fails as before.
+function core.standard() end
+
 --- The names of system calls, by number, as the headers have them that crumb was built with.
 ---@return table<integer, string>
 function core.syscalls() end
