@@ -15,22 +15,25 @@
 
 #include "core.h"
 
-/* What stands there already may be a plain file; 0 or an errno, with the reason. */
-static int check_place(const char *path, const char **reason)
+/*
+ * What stands there already may be a plain file; its mode is 0 where there is none; 0 or an errno,
+ * with the reason
+ */
+static int check_place(const char *path, struct stat *old, const char **reason)
 {
-	struct stat status;
-
-	if (lstat(path, &status))
+	if (lstat(path, old)) {
+		old->st_mode = 0;
 		return errno == ENOENT ? 0 : errno;
-	if (S_ISREG(status.st_mode))
+	}
+	if (S_ISREG(old->st_mode))
 		return 0;
-	if (S_ISDIR(status.st_mode))
+	if (S_ISDIR(old->st_mode))
 		return EISDIR;
-	if (S_ISLNK(status.st_mode))
+	if (S_ISLNK(old->st_mode))
 		*reason = "it is a link, which is not followed: name the file itself";
 	else
 		*reason = "it is not a regular file";
-	return S_ISLNK(status.st_mode) ? ELOOP : EINVAL;
+	return S_ISLNK(old->st_mode) ? ELOOP : EINVAL;
 }
 
 static int write_all(int fd, const char *bytes, size_t length)
@@ -48,19 +51,31 @@ static int write_all(int fd, const char *bytes, size_t length)
 	return 0;
 }
 
-/* Makes the file at `beside`, which then becomes `path`; 0 or an errno. */
-static int make(const char *path, const char *beside, const char *bytes, size_t length)
+/* Who may read what stood there may read the new one, and nobody else. */
+static int inherit(int fd, const struct stat *old)
 {
-	int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666), err;
+	if (!old->st_mode)
+		return 0;
+	return fchown(fd, old->st_uid, old->st_gid) || fchmod(fd, old->st_mode & 07777) ? errno : 0;
+}
+
+/* Makes the file at `beside`, which then becomes `path`, unless there are no bytes; 0 or an errno. */
+static int make(const char *path, const char *beside, const struct stat *old, const char *bytes,
+		size_t length)
+{
+	mode_t mode = old->st_mode ? 0600 : 0666;
+	int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode), err;
 
 	if (fd < 0)
 		return errno;
-	err = write_all(fd, bytes, length);
+	err = inherit(fd, old);
+	if (!err)
+		err = write_all(fd, bytes, length);
 	if (close(fd) && !err)
 		err = errno;
-	if (!err && rename(beside, path))
+	if (!err && bytes && rename(beside, path))
 		err = errno;
-	if (err)
+	if (err || !bytes)
 		unlink(beside);
 	return err;
 }
@@ -68,8 +83,9 @@ static int make(const char *path, const char *beside, const char *bytes, size_t 
 static int crumb_save(const char *path, const char *bytes, size_t length, const char **reason)
 {
 	char beside[PATH_MAX];
+	struct stat old;
 	unsigned int number;
-	int err = check_place(path, reason);
+	int err = check_place(path, &old, reason);
 
 	if (err)
 		return err;
@@ -77,15 +93,15 @@ static int crumb_save(const char *path, const char *bytes, size_t length, const 
 		return errno;
 	if (snprintf(beside, sizeof(beside), "%s.%08x", path, number) >= (int)sizeof(beside))
 		return ENAMETOOLONG;
-	return make(path, beside, bytes, length);
+	return make(path, beside, &old, bytes, length);
 }
 
-/* core.save(path, bytes) -> true | nil, message, errno */
+/* core.save(path[, bytes]) -> true | nil, message, errno; without bytes: could it be written? */
 int l_save(lua_State *L)
 {
 	const char *path = handle_check_text(L, 1), *reason = NULL;
-	size_t length;
-	const char *bytes = luaL_checklstring(L, 2, &length);
+	size_t length = 0;
+	const char *bytes = luaL_optlstring(L, 2, NULL, &length);
 	int err = crumb_save(path, bytes, length, &reason);
 
 	if (!err) {

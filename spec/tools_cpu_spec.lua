@@ -86,6 +86,21 @@ describe("profile", function()
 		child.teardown()
 	end)
 
+	it("leaves the flame graph that is there until it has another, and who may read it", function()
+		child.setup()
+		local path <const> = child.folder .. "/profile.svg"
+		assert(os.execute(("echo old >%s; chmod 600 %s"):format(path, path)))
+		-- The command kills who traces it: crumb, whose file is not to be touched by then.
+		local _, status <const> = cli.run("-c", "sh -c 'kill -KILL $PPID; sleep 9'", "profile", "--svg", path)
+		assert.equal(128 + 9, status)
+		assert.equal("old\n", lab.read(path))
+		run(BUSY .. " hot=100", "profile", "--svg", path)
+		assert.matches("<title>hot\n", lab.read(path))
+		local pipe <close> = assert(io.popen("stat -c %a " .. path))
+		assert.equal("600\n", pipe:read "a")
+		child.teardown()
+	end)
+
 	it("refuses what is no frequency", function()
 		assert.equal(2, (select(2, cli.run("profile", "--hz", "x"))))
 		local _, status <const>, errors <const> = cli.run("profile", "--hz", "100000000")

@@ -334,8 +334,8 @@ end
 
 local function flame(self, path, what, given)
 	if self.settings.interval then error("a flame graph is of the whole trace: leave --interval out", 0) end
-	-- It is made at once: what cannot be written is refused before there is something to lose.
-	try(core.save(path, ""))
+	-- What cannot be written is refused before there is something to lose.
+	try(core.save(path))
 	if not self.why then self:run() end
 	local folded = what
 	if type(what) == "function" then folded = what() end

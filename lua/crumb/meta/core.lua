@@ -551,7 +551,7 @@ function core.directory(path, glob) end
 --- Writes a file whole. It is made beside its place and then takes it; a link is not followed.
 --- Errors: ELOOP: it is a link; EINVAL: it is something else than a plain file.
 ---@param path string
----@param bytes string
+---@param bytes string? nil: only whether it could be written
 ---@return true?, string?, integer?
 function core.save(path, bytes) end
 
