@@ -89,7 +89,7 @@ describe("profile", function()
 	it("leaves the flame graph that is there until it has another, and who may read it", function()
 		child.setup()
 		local path <const> = child.folder .. "/profile.svg"
-		assert(os.execute(("echo old >%s; chmod 600 %s"):format(path, path)))
+		assert(os.execute(("echo old >%s; chmod 640 %s"):format(path, path)))
 		-- The command kills who traces it: crumb, whose file is not to be touched by then.
 		local _, status <const> = cli.run("-c", "sh -c 'kill -KILL $PPID; sleep 9'", "profile", "--svg", path)
 		assert.equal(128 + 9, status)
@@ -97,7 +97,7 @@ describe("profile", function()
 		run(BUSY .. " hot=100", "profile", "--svg", path)
 		assert.matches("<title>hot\n", lab.read(path))
 		local pipe <close> = assert(io.popen("stat -c %a " .. path))
-		assert.equal("600\n", pipe:read "a")
+		assert.equal("640\n", pipe:read "a")
 		child.teardown()
 	end)
 
