@@ -85,6 +85,7 @@ describe("the command line", function()
 		check(1, "", "crumb: where: nothing is assigned here: equality is written ==\n    uid = 0\n        ^\n",
 			"-e", 'probe { "syscall:openat", where = "uid = 0" }')
 		check(1, "", "crumb: mine\n", "-e", 'error("mine", 0)')
+		check(1, "", "crumb: error without a message\n", "-e", "error()")
 	end)
 
 	it("lets a script end as it wants", function()
@@ -405,6 +406,16 @@ describe("crumb top", function()
 		local text <const>, status <const> = cli.shell(("build/crumb -c '%s bazbuz=7 foobar=3' top %s"):format(VICTIM, TARGETS))
 		assert.equal(0, status)
 		assert.matches("\n      hits/s         hits  site\n +%d+            7  bazbuz\n +%d+            3  foobar\n$", text)
+	end)
+
+	it("takes as many places as it may", function()
+		local options <const> = { "-d", "1ms", "--max", "1", "top" }
+		for word in TARGETS:gmatch "%S+" do options[#options + 1] = word end
+		check(1, "", ("crumb: uprobe:%s:foobar and 1 more target: 2 functions match, and at most 1 are attached: "):format(VICTIM)
+			.. "say max = 2 (--max 2), or choose with only\n", table.unpack(options))
+		options[4] = "2"
+		assert.equal(0, (select(2, cli.run(table.unpack(options)))))
+		check(2, "", "crumb: --max: expected a whole number from 1 on, got '0'\nTry 'crumb --help'.\n", "--max", "0", "-e", "")
 	end)
 
 	it("draws in place on a terminal until q is pressed", function()

@@ -35,6 +35,7 @@ local function failed(message, traceback)
 		return MISUSED
 	end
 	if type(message) == "string" and message:find "interrupted!$" then return INTERRUPTED end
+	if message == nil then message = "error without a message" end
 	if output.is_broken_pipe(message) then return UNREAD end
 	-- A tool's line says nothing to who runs it.
 	if type(message) == "string" then message = message:gsub("^[^\n:]*crumb/[%w_/]+%.lua:%d+: ", "") end

@@ -133,9 +133,9 @@ end
 local function check_count(found, targets, max)
 	max = max or math.max(MAX, #targets)
 	if #found <= max then return found end
-	return nil, ("%s%s: %s match, and at most %s are attached: say max = %d, or choose with only"):format(targets[1].text,
-		#targets > 1 and (" and %d more targets"):format(#targets - 1) or "", links.count(#found, "function"), links.count(max),
-		#found), E2BIG
+	local more <const> = #targets > 1 and " and " .. links.count(#targets - 1, "more target") or ""
+	return nil, ("%s%s: %s match, and at most %s are attached: say max = %d (--max %d), or choose with only"):format(targets[1].text,
+		more, links.count(#found, "function"), links.count(max), #found, #found), E2BIG
 end
 
 --- The sites of the targets; of `either`, of the first that is there.

@@ -16,6 +16,7 @@ local written <const> = output.written
 
 local SIGNALLED <const> = 128
 local SIGKILL <const> = 9
+local SITES <const> = 16384 -- of a trace, unless more are meant
 local PATIENCE <const> = 1 -- seconds from SIGTERM to SIGKILL
 
 ---@class crumb.Settings what the command line says for all probes
@@ -23,6 +24,7 @@ local PATIENCE <const> = 1 -- seconds from SIGTERM to SIGKILL
 ---@field interval number?
 ---@field pid integer?
 ---@field follow boolean?
+---@field max integer? places that a probe has at most
 ---@field command string[]?
 ---@field format "text"|"json"|"csv"
 ---@field quiet boolean?
@@ -77,7 +79,8 @@ local function open(self, given)
 		self.job = job
 	end
 	local pid <const> = job and job.pid or settings.pid
-	local wanted <const> = { pid = pid, follow = pid and settings.follow or nil }
+	local wanted <const> = { pid = pid, follow = pid and settings.follow or nil, max = settings.max }
+	if settings.max then wanted.sites = math.max(settings.max, SITES) end
 	for name, value in pairs(given or {}) do wanted[name] = value end
 	self.opened = try(crumb.trace(wanted))
 	return self.opened
