@@ -67,6 +67,7 @@ static const luaL_Reg functions[] = {
 	{ "pinned_map", l_map_open_pin },
 	{ "private", l_private },
 	{ "probe", l_probe },
+	{ "process", l_process },
 	{ "program", l_program },
 	{ "read", l_read },
 	{ "ring", l_ring_open },

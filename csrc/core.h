@@ -142,6 +142,7 @@ int l_keys(lua_State *L);
 int l_now(lua_State *L);
 int l_wall(lua_State *L);
 int l_execute(lua_State *L);
+int l_process(lua_State *L);
 int l_program(lua_State *L);
 int l_read(lua_State *L);
 int l_save(lua_State *L);

@@ -35,6 +35,7 @@ struct process {
 	int fd; /* of the process, so that no other one of this pid is ever meant */
 	int control; /* our end of the socket, until it is started */
 	enum state state;
+	bool foreign; /* no child of ours: only its end is known */
 	int status; /* of an ended one, as wait() has it; -1: nobody knows */
 	char *program; /* what it becomes, while it waits; NULL: out of memory */
 	struct process *next; /* of those that wait */
@@ -71,11 +72,17 @@ static int send_signal(const struct process *process, int number)
 	return (int)syscall(SYS_pidfd_send_signal, process->fd, number, NULL, 0) ? errno : 0;
 }
 
-/* Notes the status when the child has ended; with WNOHANG it does not wait for that. */
+/* Notes when it has ended, and a child's status; with WNOHANG it does not wait for that. */
 static void reap(struct process *process, int options)
 {
+	struct pollfd end = { .fd = process->fd, .events = POLLIN };
 	pid_t pid;
 
+	if (process->foreign) {
+		if (poll(&end, 1, 0) > 0)
+			process->state = ENDED;
+		return;
+	}
 	do
 		pid = waitpid(process->pid, &process->status, options);
 	while (pid < 0 && errno == EINTR);
@@ -111,7 +118,7 @@ static int process_release(struct handle *handle)
 	}
 	if (process->state == STARTED)
 		reap(process, WNOHANG);
-	if (process->state == STARTED)
+	if (process->state == STARTED && !process->foreign)
 		leave(process->pid);
 	if (process->fd >= 0)
 		close(process->fd);
@@ -256,6 +263,27 @@ int l_spawn(lua_State *L)
 	handle_set_field(L, RESULT, "pid");
 	lua_pushstring(L, argv[0]);
 	handle_set_field(L, RESULT, "name");
+	return 1;
+}
+
+/* core.process(pid) -> Process that others started | nil, message, errno */
+int l_process(lua_State *L)
+{
+	lua_Integer pid = luaL_checkinteger(L, 1);
+	struct process *process;
+
+	lua_settop(L, 1);
+	process = handle_new(L, PROCESS, sizeof(*process), 0);
+	process->control = process->status = -1;
+	process->foreign = true;
+	process->state = STARTED;
+	process->pid = (pid_t)pid;
+	process->fd = pid == process->pid ? (int)syscall(SYS_pidfd_open, process->pid, 0) : -1;
+	if (process->fd < 0)
+		return handle_fail(L, pid == process->pid ? errno : ESRCH, "process %d", (int)pid);
+	process->handle.release = process_release;
+	lua_pushinteger(L, pid);
+	handle_set_field(L, 2, "pid");
 	return 1;
 }
 

@@ -201,6 +201,16 @@ describe("a session", function()
 		check(0, "exit\n", "", "-c", "true", "-e", "print(run())")
 	end)
 
+	it("ends with the process of -p", function()
+		local text <const>, status <const>, errors <const> = cli.shell [[
+			sleep 60 & pid=$!
+			build/crumb -d 20 -p $pid -e 'every(0.01, function() print "going" io.stdout:flush() end)
+				print(run(), run())' | { read line; kill $pid; sed /going/d; }
+			build/crumb -d 100ms -p $$ -e 'print(run())'
+		]]
+		assert.same({ "exit\texit\nduration\n", 0, "" }, { text, status, errors })
+	end)
+
 	it("ends what it started when the time is over", function()
 		local before <const> = core.now()
 		check(0, "duration\n", "", "-d", "100ms", "-c", "sleep 50", "-e", "print(run())")

@@ -32,7 +32,7 @@ function options.common(parser)
 	parser:option "--interval":hidden_name "-i":argname "TIME":convert(words.duration)
 		:description "Print aggregates so often, each time those of that time (-i)."
 	parser:option "--pid":hidden_name "-p":argname "PID":convert(words.pid)
-		:description "Trace only this process (-p)."
+		:description "Trace only this process, end with it (-p)."
 	parser:option "--command":hidden_name "-c":argname "COMMAND":convert(words.of_command)
 		:description "Start a command, trace only it, end with it and its status (-c)."
 	parser:flag "--follow":description "With -p or -c: its children too."

@@ -40,6 +40,7 @@ local PATIENCE <const> = 1 -- seconds from SIGTERM to SIGKILL
 ---@field output crumb.Output
 ---@field opened crumb.Trace?
 ---@field job crumb.Process? of -c
+---@field awaited crumb.Process? whose end is the run's: that of -c, or of -p without its children
 ---@field why string? how the last run ended
 ---@field sort string|string[]|nil how rows that are printed by themselves are sorted
 ---@field top integer? and how many of them
@@ -76,9 +77,11 @@ local function open(self, given)
 	local job
 	if settings.command then
 		job = try(core.spawn(settings.command, true))
-		self.job = job
+		self.job, self.awaited = job, job
 	end
 	local pid <const> = job and job.pid or settings.pid
+	-- One that is not there is refused by the first probe.
+	if settings.pid and not settings.follow then self.awaited = core.process(pid) end
 	local wanted <const> = { pid = pid, follow = pid and settings.follow or nil, max = settings.max }
 	if settings.max then wanted.sites = math.max(settings.max, SITES) end
 	for name, value in pairs(given or {}) do wanted[name] = value end
@@ -318,7 +321,7 @@ function Session:look()
 	if not self.settings.quiet and self:tracing() then notices.look(self) end
 end
 
---- Delivers events until --duration is over, the command of -c has ended, or Ctrl-C. Those without a handler are written.
+--- Delivers events until --duration is over, the process of -c or -p has ended, or Ctrl-C. Those without a handler are written.
 ---@param given { duration: number?, process: crumb.Process? }?
 ---@return string why
 function Session:run(given)
@@ -327,7 +330,7 @@ function Session:run(given)
 	start(self)
 	local _ <close> = timers(self, trace)
 	local done <const>, why <const>, errno <const> = trace:run {
-		duration = given.duration or self.settings.duration, process = given.process or self.job,
+		duration = given.duration or self.settings.duration, process = given.process or self.awaited,
 		failed = self.failed, show = writer(self),
 	}
 	if not done then written(done, why:gsub("^trace:run: write to standard output: ", ""), errno) end
@@ -394,7 +397,7 @@ end
 function Session:close()
 	end_job(self)
 	if self.opened then self.opened:close() end
-	if self.job then self.job:close() end
+	if self.awaited then self.awaited:close() end
 end
 
 Session.__close = Session.close

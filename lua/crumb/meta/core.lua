@@ -720,6 +720,11 @@ function core.symbolizer() end
 ---@return crumb.Process?, string?, integer?
 function core.spawn(argv, bound) end
 
+--- A process that somebody else started: `running`, `kill`, and `wait`, which knows when it has ended, and not how.
+---@param pid integer
+---@return crumb.Process?, string?, integer?
+function core.process(pid) end
+
 --- What a process that was spawned becomes when it is started; nil: it does not wait for that.
 ---@param pid integer
 ---@return string? path
