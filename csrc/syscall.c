@@ -7,6 +7,13 @@
 
 static const char *const names[] = {
 #include "syscall_names.h"
+/* Newer than many headers. */
+#if defined(__x86_64__) && !defined(__NR_uretprobe)
+	[335] = "uretprobe",
+#endif
+#if defined(__x86_64__) && !defined(__NR_uprobe)
+	[336] = "uprobe",
+#endif
 };
 
 /* core.syscalls() -> { [number] = name } */

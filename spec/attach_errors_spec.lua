@@ -337,3 +337,15 @@ describe("a program on a raw tracepoint", function()
 		assert.same(expected, cookies.taken(other))
 	end)
 end)
+
+describe("programs at one tracepoint", function()
+	it("are as many as the kernel takes there", function()
+		local trace <close> = assert(require("crumb").trace())
+		local message
+		for _ = 1, 65 do
+			message = select(2, trace:probe { "tracepoint:syscalls:sys_enter_swapoff", count = true })
+			if message then break end
+		end
+		assert.matches(": the kernel takes 64 programs at one tracepoint: ", message)
+	end)
+end)

@@ -336,6 +336,10 @@ describe("the command's outputs", function()
 	it("say that a disk is full", function()
 		local text, status, errors = cli.shell "build/crumb -e 'print(1)' >/dev/full"
 		assert.same({ "", 1, "crumb: write to standard output: No space left on device\n" }, { text, status, errors })
+		for _, words in ipairs { "--help", "--version", "help", "list --help", "execsnoop -h", "tools", "list -h extra" } do
+			assert.same({ "", 1, "crumb: write to standard output: No space left on device\n" },
+				{ cli.shell(("build/crumb %s >/dev/full"):format(words)) }, words)
+		end
 		text, status, errors = cli.shell(("build/crumb -c '%s foobar=2' -e 'probe \"%s\"' >/dev/full"):format(VICTIM, FOOBAR))
 		assert.same({ "", 1, "crumb: write to standard output: No space left on device\n" }, { text, status, errors })
 	end)

@@ -142,6 +142,17 @@ describe("the tool", function()
 		assert.equal(1, matches(lines, " sh%[%d+%] exec arguments="))
 	end)
 
+	it("execsnoop shows words as they are typed, and says where they are cut", function()
+		if needs_btf() then return end
+		local long <const> = ("x"):rep(3000)
+		local text <const>, status <const>, errors <const> = cli.run("-c", "sh -c 'cat /dev/null \"\" \"a  b\" \"it'\\''s\" "
+			.. "2>&1; cat /dev/null -- " .. long .. " 2>&1'", "--follow", "--json", "execsnoop")
+		assert.equal(1, status)
+		assert.is_truthy(text:find([["arguments":"cat /dev/null '' 'a  b' 'it'\\''s'"]], 1, true), text)
+		assert.is_truthy(text:find('"arguments":"cat /dev/null %-%- x+",[^\n]*"truncated":%["arguments"%]}'), text)
+		assert.equal("crumb: arguments are cut where they are longer than 1,024 bytes\n", errors)
+	end)
+
 	it("exitsnoop shows how processes end", function()
 		if needs_btf() then return end
 		local text <const> = cli.run("-c", "sh -c '(exit 3); sh -c \"kill -9 \\$\\$\"; true'", "--follow", "exitsnoop")

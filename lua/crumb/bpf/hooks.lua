@@ -5,7 +5,7 @@ local sites <const> = require "crumb.bpf.sites"
 
 local hooks = {}
 
-local EPERM <const>, ENOENT <const>, ESRCH <const>, EACCES <const>, EBUSY <const> = 1, 2, 3, 13, 16
+local EPERM <const>, ENOENT <const>, ESRCH <const>, E2BIG <const>, EACCES <const>, EBUSY <const> = 1, 2, 3, 7, 13, 16
 local EEXIST <const>, EINVAL <const>, EMFILE <const>, EOPNOTSUPP <const> = 17, 22, 24, 95
 
 local PERF_TYPE <const> = { hardware = 0, software = 1, profile = 1 }
@@ -119,6 +119,7 @@ local HINTS <const> = {
 		[EMFILE] = "each site takes a descriptor: raise the limit (ulimit -n), or use a .multi program where there is one",
 	},
 	tracepoint = {
+		[E2BIG] = "the kernel takes 64 programs at one tracepoint: let a probe do what several do there",
 		[EEXIST] = "this program is attached there already, and a tracepoint takes a program once; load another copy of its "
 			.. "object, or use a rawtracepoint, which takes it as often as you like",
 		[EACCES] = "the program reads past the end of this tracepoint's record: see its format in tracefs",

@@ -2,6 +2,7 @@
 
 local argparse <const> = require "argparse"
 local core <const> = require "crumb.core"
+local output <const> = require "crumb.lazy" "crumb.command.output"
 local words <const> = require "crumb.command.words"
 
 local options = {}
@@ -13,6 +14,21 @@ crumb [OPTIONS] SCRIPT.lua [ARGUMENT...]   a script; - is the standard input
        crumb [OPTIONS] -e CODE [ARGUMENT...]
        crumb [OPTIONS] TOOL ...                  crumb tools: what there is
        crumb list TARGET | doctor | top TARGET | tools | help [TOPIC] ]]
+
+-- What an option has asked for instead of a run. A parser makes strings of what its actions raise.
+local asked
+
+local function answer(text)
+	asked = text
+	error(text, 0)
+end
+
+local function new_parser(...)
+	local parser <const> = argparse(...)
+	parser:help_description_margin(MARGIN)
+	parser:add_help { action = function() answer(parser:get_help() .. "\n") end }
+	return parser
+end
 
 --- Adds those that choose the form of what is printed.
 ---@param parser table
@@ -89,7 +105,13 @@ end
 ---@return table
 function options.read(parser, argv)
 	name_refusals(parser)
-	local done <const>, result <const> = parser:pparse(argv)
+	asked = nil
+	local called <const>, done <const>, result <const> = pcall(parser.pparse, parser, argv)
+	if asked then
+		output.put(asked)
+		os.exit(0, true)
+	end
+	if not called then error(done, 0) end
 	if not done then require("crumb.command").misuse("%s", result) end
 	return result
 end
@@ -100,21 +122,18 @@ end
 ---@param example string? shown under the options
 ---@return table
 function options.parser(name, summary, example)
-	local parser <const> = argparse("crumb " .. name, summary)
-	parser:help_description_margin(MARGIN)
+	local parser <const> = new_parser("crumb " .. name, summary)
 	return example and parser:epilog("Example:\n   " .. example) or parser
 end
 
 local function show_version()
 	local libbpf <const> = core.versions()
-	print(("crumb %s (libbpf %s, %s)"):format(require "crumb.version", libbpf, _VERSION))
-	os.exit(0, true)
+	answer(("crumb %s (libbpf %s, %s)\n"):format(require "crumb.version", libbpf, _VERSION))
 end
 
 -- The command's own parser.
 local function own_parser()
-	local parser <const> = options.common(argparse("crumb", "Traces Linux by questions in Lua."):usage("Usage: " .. USAGE))
-	parser:help_description_margin(MARGIN)
+	local parser <const> = options.common(new_parser("crumb", "Traces Linux by questions in Lua."):usage("Usage: " .. USAGE))
 	parser:option "-e":target "code":argname "CODE":description "Run this Lua."
 	parser:flag "--version":action(show_version):description "Show the version."
 	return parser
