@@ -78,6 +78,8 @@ static const luaL_Reg functions[] = {
 	{ "standard", l_standard },
 	{ "syscalls", l_syscalls },
 	{ "terminal", l_terminal },
+	{ "terminated", l_terminated },
+	{ "termination", l_termination },
 	{ "versions", l_versions },
 	{ "wall", l_wall },
 	{ "window", l_window_open },

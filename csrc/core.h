@@ -136,6 +136,8 @@ int l_await(lua_State *L);
 int l_guard(lua_State *L);
 int l_interrupt(lua_State *L);
 int l_interrupted(lua_State *L);
+int l_termination(lua_State *L);
+int l_terminated(lua_State *L);
 int l_syscalls(lua_State *L);
 int l_terminal(lua_State *L);
 int l_keys(lua_State *L);

@@ -1,20 +1,30 @@
 /*
- * interrupt: Ctrl-C while events are awaited, and while a prompt's Lua runs.
+ * interrupt: Ctrl-C while events are awaited, and while a prompt's Lua runs; SIGTERM and SIGHUP where
+ * they end a run and not the process.
  *
  * The first one is only noted, so that a loop can end cleanly; the second goes to whoever had
  * the signal before.  The handler is in place only while a crumb.Interrupt is open.
  *
  * A crumb.Guard has the signal beneath those: it interrupts what the guard calls, as often as it
  * comes, and nothing else.
+ *
+ * A crumb.Termination makes SIGTERM and SIGHUP end loops as the first Ctrl-C does.  Once one came,
+ * later loops end at once, and another one ends the process.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <time.h>
 
 #include "core.h"
 
 static volatile sig_atomic_t caught;
 static struct sigaction previous;
-static int holders;
+static volatile sig_atomic_t holders;
+
+/* The signal that ended a run, and when it came. */
+static volatile sig_atomic_t terminated;
+static struct timespec terminated_at;
 
 static void on_interrupt(int number)
 {
@@ -53,6 +63,8 @@ int l_interrupt(lua_State *L)
 			return handle_fail(L, errno, "take SIGINT");
 	}
 	holders++;
+	if (terminated)
+		caught = 1;
 	handle->release = interrupt_release;
 	return 1;
 }
@@ -61,6 +73,75 @@ int l_interrupt(lua_State *L)
 int l_interrupted(lua_State *L)
 {
 	lua_pushboolean(L, caught);
+	return 1;
+}
+
+#define TERMINATION "crumb.Termination"
+#define ONE 0.2 /* seconds: timeout(1) sends its signal twice */
+
+static const int endings[] = { SIGTERM, SIGHUP };
+
+#define ENDINGS (sizeof(endings) / sizeof(endings[0]))
+
+struct termination {
+	struct handle handle;
+	struct sigaction before[ENDINGS];
+};
+
+static void on_termination(int number)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!terminated) {
+		terminated_at = now;
+		terminated = number;
+		if (holders)
+			caught = 1;
+	} else if ((double)(now.tv_sec - terminated_at.tv_sec) +
+			   (double)(now.tv_nsec - terminated_at.tv_nsec) / 1e9 >
+		   ONE) {
+		sigaction(number, &action, NULL);
+		raise(number);
+	}
+}
+
+/* After a signal the handler stays: its twin may be still to come. */
+static int termination_release(struct handle *handle)
+{
+	struct termination *termination = (struct termination *)handle;
+	int err = 0;
+
+	for (size_t i = 0; i < ENDINGS && !terminated; i++)
+		if (sigaction(endings[i], &termination->before[i], NULL))
+			err = errno;
+	return err;
+}
+
+/* core.termination() -> Termination: takes SIGTERM and SIGHUP until it is closed */
+int l_termination(lua_State *L)
+{
+	struct termination *termination = handle_new(L, TERMINATION, sizeof(*termination), 0);
+	struct sigaction action = { .sa_handler = on_termination };
+
+	for (size_t i = 0; i < ENDINGS; i++)
+		sigaction(endings[i], NULL, &termination->before[i]);
+	termination->handle.release = termination_release;
+	/* Who ignores one (nohup) goes on ignoring it. */
+	for (size_t i = 0; i < ENDINGS; i++)
+		if (termination->before[i].sa_handler != SIG_IGN)
+			sigaction(endings[i], &action, NULL);
+	return 1;
+}
+
+/* core.terminated() -> the signal that came while a Termination was open, or nil */
+int l_terminated(lua_State *L)
+{
+	if (terminated)
+		lua_pushinteger(L, terminated);
+	else
+		lua_pushnil(L);
 	return 1;
 }
 
@@ -133,5 +214,6 @@ void interrupt_register(lua_State *L)
 	};
 
 	handle_class(L, INTERRUPT, none);
+	handle_class(L, TERMINATION, none);
 	handle_class(L, GUARD, methods);
 }

@@ -2,6 +2,7 @@
 local child = require "support.child"
 local cli = require "support.cli"
 local core = require "crumb.core"
+local lab = require "support.lab"
 
 local VICTIM <const> = "build/fixtures/example_victim"
 local FOOBAR <const> = "uprobe:" .. VICTIM .. ":foobar"
@@ -378,6 +379,50 @@ describe("the command's outputs", function()
 		if child.ignores_interrupts() then pending "SIGINT is ignored here" end
 		assert.equal(0, status)
 		assert.matches("\ncount\n +%d+\n$", "\n" .. rest)
+	end)
+end)
+
+describe("SIGTERM and SIGHUP", function()
+	before_each(child.setup)
+	after_each(child.teardown)
+
+	local COUNTING <const> = [[build/crumb -q -e 'probe { "software:cpu-clock:1000000", count = true, by = {} }
+		every(0.01, function() print "going" io.stdout:flush() end) %s']]
+
+	local function ended_by(signal, code)
+		local traced <const> = child.start(COUNTING, code)
+		traced:lines "going"
+		local rest <const>, status <const> = traced:finish(signal)
+		return status, "\n" .. rest:gsub("going\n", "")
+	end
+
+	it("end a run with what there is", function()
+		for signal, status in pairs { TERM = 143, HUP = 129 } do
+			local got <const>, rest <const> = ended_by(signal, "")
+			assert.equal(status, got)
+			assert.matches("^\ncount\n +%d+\n$", rest)
+		end
+	end)
+
+	it("may come twice, as timeout sends them", function()
+		local text <const>, status <const> = cli.shell "timeout 2 build/crumb -q funccount software:cpu-clock:1000000"
+		assert.equal(124, status)
+		assert.matches("^symbol +count\n", text)
+	end)
+
+	it("end a script that runs again and again", function()
+		assert.same({ 143, "\n" }, { ended_by("TERM", "while true do run() end") })
+	end)
+
+	it("end at once what awaits nothing, and a handler that does not end when they come again", function()
+		local STUCK <const> = [[print "stuck" io.stdout:flush() while true do end]]
+		local script <const> = child.start("build/crumb -q -e '%s'", STUCK)
+		script:lines "stuck"
+		assert.same({ "", 15 }, { script:finish "TERM" })
+		local handler <const> = child.start("build/crumb -q -e 'every(0.01, function() %s end) run()'", STUCK)
+		handler:lines "stuck"
+		assert.is_true(lab.eventually(function() return not os.execute(("kill %d 2>/dev/null"):format(handler.pid)) end))
+		assert.same({ "", 15 }, { handler:finish() })
 	end)
 end)
 

@@ -1,6 +1,7 @@
 --- command: from the words of a command line to what is to run, and the status that it ends with.
 --
--- 0; 1: a trace or a script that failed; 2: wrong use; with -c the command's own, 128 + n for a signal.
+-- 0; 1: a trace or a script that failed; 2: wrong use; with -c the command's own, 128 + n for a signal, also for one that
+-- ended a trace.
 
 local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
@@ -11,6 +12,7 @@ local output <const> = lazy "crumb.command.output"
 local session <const> = lazy "crumb.command.session"
 
 local FAILED <const>, MISUSED <const>, INTERRUPTED <const>, UNREAD <const> = 1, 2, 130, 141
+local SIGNALLED <const> = 128
 
 local COMMANDS <const> = { "doctor", "help", "list", "tools", "top" }
 
@@ -148,7 +150,9 @@ function command.main(argv)
 	core.standard()
 	io.stdout:setvbuf(core.terminal(1) and "line" or "full")
 	local done <const>, result <const> = xpcall(run, function(message) return message end, argv)
-	return done and (result or 0) or failed(result)
+	local status <const> = done and (result or 0) or failed(result)
+	local signal <const> = core.terminated()
+	return signal and SIGNALLED + signal or status
 end
 
 return setmetatable(command, { __call = function(_, argv) return command.main(argv) end })

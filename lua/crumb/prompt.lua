@@ -157,6 +157,7 @@ end
 ---@return integer status
 return function(settings)
 	local live <close> = session.new(settings, evaluate.OWN)
+	live.interactive = true
 	local self <const> = { live = live, history = history.open() }
 	local guard <close> = assert(core.guard())
 	self.guard, self.watch = guard, answers.watch(live)

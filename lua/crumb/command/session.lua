@@ -41,6 +41,7 @@ local PATIENCE <const> = 1 -- seconds from SIGTERM to SIGKILL
 ---@field opened crumb.Trace?
 ---@field job crumb.Process? of -c
 ---@field awaited crumb.Process? whose end is the run's: that of -c, or of -p without its children
+---@field interactive boolean? a person types: signals and the terminal are the prompt's
 ---@field why string? how the last run ended
 ---@field sort string|string[]|nil how rows that are printed by themselves are sorted
 ---@field top integer? and how many of them
@@ -321,12 +322,16 @@ function Session:look()
 	if not self.settings.quiet and self:tracing() then notices.look(self) end
 end
 
---- Delivers events until --duration is over, the process of -c or -p has ended, or Ctrl-C. Those without a handler are written.
+--- Delivers events until --duration is over, the process of -c or -p has ended, Ctrl-C, or the command is to end (SIGTERM,
+--- SIGHUP). Those without a handler are written.
 ---@param given { duration: number?, process: crumb.Process? }?
 ---@return string why
 function Session:run(given)
 	given = options.check("run", given, { duration = "number", process = "userdata" })
+	-- Whoever runs again and again does not go on after that.
+	if core.terminated() then error("interrupted!", 0) end
 	local trace <const> = self:trace()
+	local _ <close> = not self.interactive and core.termination() or nil
 	start(self)
 	local _ <close> = timers(self, trace)
 	local done <const>, why <const>, errno <const> = trace:run {

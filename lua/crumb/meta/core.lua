@@ -621,6 +621,14 @@ function core.integer(value) end
 ---@return boolean ... for each, whether it can be read
 function core.await(timeout, ...) end
 
+--- Takes SIGTERM and SIGHUP until it is closed: the first one ends loops as Ctrl-C does, another one the process.
+---@return crumb.Handle
+function core.termination() end
+
+--- The signal that came while a Termination was open.
+---@return integer?
+function core.terminated() end
+
 --- Takes SIGINT until it is closed.
 ---@return crumb.Handle?, string?, integer?
 function core.interrupt() end
