@@ -105,6 +105,7 @@ describe("the command line", function()
 		end
 		assert.matches("^A target says where", (cli.run("help", "targets")))
 		check(2, "", "crumb: no topic 'target' (nearest: targets); crumb help lists them\nTry 'crumb --help'.\n", "help", "target")
+		check(2, "", "crumb: too many arguments\nTry 'crumb --help'.\n", "help", "rules", "extra")
 	end)
 end)
 

@@ -40,7 +40,8 @@ describe("crumb doctor", function()
 		local folder <const> = "mount -t tmpfs tmpfs /sys/kernel/security; "
 		local unknown <const> = after(folder)
 		if not unknown then return end
-		assert.matches("^ok  lockdown +not known: mount %-t securityfs securityfs /sys/kernel/security$", finding(unknown, "lockdown"))
+		assert.matches("^no  lockdown +not known\n"
+			.. "    mount %-t securityfs securityfs /sys/kernel/security tells$", finding(unknown, "lockdown"))
 		local mode <const> = folder .. "echo '%s' >/sys/kernel/security/lockdown"
 		assert.matches("^ok  lockdown +integrity$", finding(after(mode:format "none [integrity] confidentiality"), "lockdown"))
 		local text <const>, status <const>, errors <const> = after(mode:format "none integrity [confidentiality]")

@@ -169,5 +169,10 @@ describe("the tool", function()
 		assert.equal(1, matches(lines, " kill error=ESRCH retval=%-3 sig=0 target_pid=99999999 latency="))
 		lines = run("sh -c 'kill -0 $$; kill -CONT $$'", "killsnoop", "--signal", "18")
 		assert.equal(1, #lines)
+		for signal, count in pairs { CONT = 1, SIGCONT = 1, cont = 1, ["0"] = 1, KILL = 0, ["SIGRTMIN+1"] = 0 } do
+			assert.equal(count, #run("sh -c 'kill -0 $$; kill -CONT $$'", "killsnoop", "--signal", signal), signal)
+		end
+		assert.same({ "", 2, "crumb: --signal: expected a signal, such as KILL, SIGKILL or 9, got 'FOO'\nTry 'crumb --help'.\n" },
+			{ cli.run("killsnoop", "--signal", "FOO") })
 	end)
 end)

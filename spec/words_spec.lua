@@ -63,6 +63,14 @@ describe("JSON", function()
 		assert.equal('{"b":1,"a":null}', json.object({ "b", "a", "c" }, { a = false, b = 1 }, {}))
 		assert.equal([["\\xff"]], json.name "\255")
 	end)
+
+	it("has no table that holds itself", function()
+		local deep, cyclic <const> = {}, { name = "x" }
+		for _ = 1, 90 do deep = { deep } end
+		assert.equal(("["):rep(91) .. ("]"):rep(91), json.value(deep))
+		cyclic.self = { cyclic }
+		assert.error(function() json.value(cyclic) end, "JSON: a table holds itself, or tables are too deep in one another")
+	end)
 end)
 
 describe("CSV", function()

@@ -43,7 +43,10 @@ end
 
 local function lockdown()
 	local found <const> = rights.lockdown() or #(core.directory "/sys/kernel/security" or {}) > 0 and "none"
-		or "not known: mount -t securityfs securityfs /sys/kernel/security"
+	if not found then
+		return { name = "lockdown", ok = false, found = "not known",
+			remedy = "mount -t securityfs securityfs /sys/kernel/security tells" }
+	end
 	return { name = "lockdown", needed = true, ok = not rights.sealed(), found = found, remedy = rights.sealed() }
 end
 

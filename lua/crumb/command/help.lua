@@ -80,6 +80,7 @@ local COMMANDS <const> = { doctor = true, list = true, tools = true, top = true 
 local function command(settings, argv)
 	local tools <const> = require "crumb.command.tools"
 	local word <const> = argv[1]
+	if argv[2] then require("crumb.command").misuse "too many arguments" end
 	if not word then
 		output.put(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "), ", or the name of a command or tool.\n")
 		return 0

@@ -45,11 +45,19 @@ local function bucket(one, kind)
 	return ('{"low":%s,"high":%s,"count":%d}'):format(low, high, one.count)
 end
 
-local function list(values, kind)
+local DEEPEST <const> = 100 -- tables within tables
+
+-- What is within something has one level less.
+local function deeper(levels)
+	if levels == 0 then error("JSON: a table holds itself, or tables are too deep in one another", 0) end
+	return levels - 1
+end
+
+local function list(values, kind, levels)
 	local words <const> = {}
 	for i, one in ipairs(values) do
 		local is_bucket <const> = type(one) == "table" and one.low and one.high and one.count
-		words[i] = is_bucket and bucket(one, kind) or json.value(one)
+		words[i] = is_bucket and bucket(one, kind) or json.value(one, nil, levels)
 	end
 	return "[" .. table.concat(words, ",") .. "]"
 end
@@ -62,29 +70,32 @@ end
 --- One value; a table is a list if it has [1] or nothing, else an object.
 ---@param value any
 ---@param kind string? as a column has it: "unsigned", "bytes", "bool", …
+---@param levels integer? how deep tables may be in one another; 100
 ---@return string
-function json.value(value, kind)
+function json.value(value, kind, levels)
 	if value == nil or value == false and kind ~= "bool" then return "null" end
 	if type(value) == "string" then return kind == "bytes" and hex(value) or json.string(value) end
 	if type(value) == "number" then return number(value, kind) end
 	if type(value) == "boolean" then return tostring(value) end
 	if type(value) ~= "table" then return json.string(tostring(value)) end
-	if value[1] ~= nil or next(value) == nil then return list(value, kind) end
+	levels = deeper(levels or DEEPEST)
+	if value[1] ~= nil or next(value) == nil then return list(value, kind, levels) end
 	local names <const> = {}
 	for name in pairs(value) do names[#names + 1] = name end
-	return json.object(sorted(names), value, {})
+	return json.object(sorted(names), value, {}, levels)
 end
 
 --- An object with these members, in this order; those that are nil are left out.
 ---@param names any[]
 ---@param values table
 ---@param kinds table<string, string>
+---@param levels integer? as for json.value
 ---@return string
-function json.object(names, values, kinds)
+function json.object(names, values, kinds, levels)
 	local words <const> = {}
 	for _, name in ipairs(names) do
 		if values[name] ~= nil then
-			words[#words + 1] = ("%s:%s"):format(json.name(name), json.value(values[name], kinds[name]))
+			words[#words + 1] = ("%s:%s"):format(json.name(name), json.value(values[name], kinds[name], levels))
 		end
 	end
 	return "{" .. table.concat(words, ",") .. "}"
