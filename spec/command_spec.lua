@@ -59,7 +59,7 @@ describe("the command line", function()
 			check(2, "", why .. try, "funccount", "--top=" .. text, "x")
 		end
 		check(2, "", "crumb: --min: expected a number, got '1.2.3'" .. try, "fsslower", "--min", "1.2.3")
-		check(2, "", "crumb: --signal: expected a whole number, got 'x'" .. try, "killsnoop", "--signal", "x")
+		check(2, "", "crumb: --signal: expected a signal, such as KILL, SIGKILL or 9, got 'x'" .. try, "killsnoop", "--signal", "x")
 		check(2, "", "crumb: --command: '|' is the shell's: for a shell write -c \"sh -c '…'\"" .. try, "-c", "ls | wc", "-e", "")
 		check(2, "", "crumb: option '--csv' can not be used together with option '--json'" .. try, "--json", "--csv")
 	end)
