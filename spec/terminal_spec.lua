@@ -1,6 +1,7 @@
 -- What a command draws on a terminal for who watches: how far attaching is, a table in place, colours.
 local pty = require "support.pty"
 local cli = require "support.cli"
+local Victim = require "support.victim"
 
 describe("the line that tells how far attaching is", function()
 	-- A clock that runs ten thousand times as fast while probes are attached: each of the links takes long.
@@ -68,4 +69,57 @@ describe("colours", function()
 		end
 		assert.is_nil((cli.shell "env -u NO_COLOR build/crumb doctor"):find("\27", 1, true))
 	end)
+end)
+
+describe("crumb top", function()
+	local ENTER <const>, LEAVE <const> = "\27[?1049h\27[?25l", "\27[?25h\27[?1049l"
+
+	setup(function()
+		local hook <const> = require "crumb.bpf.features".hook "uprobe"
+		if not hook.cookie then pending(hook.why or "no uprobes") end
+	end)
+
+	local function top(victim, interval)
+		local words <const> = "uprobe:build/fixtures/victim:hit_a uprobe:build/fixtures/victim:hit_b"
+		local terminal <const> = pty.start(("build/crumb -p %d -i %s top %s"):format(victim.pid, interval, words),
+			{ rows = 6, columns = 60 })
+		terminal:wait(ENTER)
+		terminal:wait "hits/s"
+		return terminal
+	end
+
+	it("draws in place, the busiest first, and as large as the terminal is", function()
+		local victim <close> = Victim.start()
+		local terminal <close> = top(victim, "100ms")
+		victim:call("hit_a", 3)
+		victim:call("hit_b", 5)
+		local function shows(pattern)
+			terminal:until_(pattern .. " is not shown", function(screen) return screen:text():find(pattern) end)
+		end
+		shows "\n +0 +5  hit_b\n +0 +3  hit_a"
+		assert.equal(1, select(2, terminal.all:gsub("\27%[%?1049h", "")))
+		terminal:resize(4, 30)
+		shows "^[^\n]+\n +hits/s +hits  sit\n +0 +5  hit\n*$"
+		for line in terminal.screen:text():gmatch "[^\n]+" do assert.is_true(#line <= 30) end
+		terminal:type "q"
+		local rest <const>, status <const> = terminal:finish()
+		assert.equal(0, status)
+		assert.matches("hit_b\n[^\n]*hit_a\n$", rest)
+	end)
+
+	for _, how in ipairs {
+		{ "q", 0, function(terminal) terminal:type "q" end },
+		{ "Ctrl-C", 0, function(terminal) terminal:type "\3" end },
+		{ "SIGTERM", 128 + 15, function(terminal) terminal:signal "TERM" end },
+		{ "SIGHUP", 128 + 1, function(terminal) terminal:signal "HUP" end },
+	} do
+		it("gives the screen back at " .. how[1], function()
+			local victim <close> = Victim.start()
+			local terminal <close> = top(victim, "1h")
+			how[3](terminal)
+			assert.equal(how[2], select(2, terminal:finish()))
+			assert.is_truthy(terminal.all:find(LEAVE, 1, true))
+			victim:call("hit_a", 1) -- it lives on
+		end)
+	end
 end)

@@ -69,12 +69,16 @@ end
 
 -- The terminal as `top` has it, until it is closed.
 local function screen()
+	-- A signal that comes while it draws is noted, and ends the next run.
+	local interrupt <const>, ending <const> = assert(core.interrupt()), core.termination()
 	local keys <const> = core.terminal(0) and assert(core.keys(0))
 	io.stdout:write(ENTER)
 	return setmetatable({ pressed = function() return keys and keys:read():lower() or "" end }, { __close = function()
 		if keys then keys:close() end
 		io.stdout:write(LEAVE)
 		io.stdout:flush()
+		ending:close()
+		interrupt:close()
 	end })
 end
 
