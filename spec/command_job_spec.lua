@@ -19,7 +19,7 @@ end
 local function ends_with(command, words, after)
 	local path <const> = os.tmpname()
 	local _, status <const>, errors <const> = cli.shell(
-		("build/crumb -q -c %s %s"):format(cli.quoted(command:format(path)), words) .. (after and after:gsub("PID", path) or ""))
+		("build/crumb -q -c %s %s"):format(cli.quoted((command:gsub("%%s", path))), words) .. (after and after:gsub("PID", path) or ""))
 	os.remove(path)
 	assert.is_truthy(lab.eventually(function() return not is_named(path) end), "it lives on")
 	return status, errors
@@ -34,6 +34,16 @@ describe("the command of -c", function()
 	it("ends when the time is over, also if it takes no notice of that", function()
 		assert.same({ 0, "" }, { ends_with(FOREVER, "-d 200ms -e ''") })
 		assert.same({ 0, "" }, { ends_with(DEAF, "-d 200ms -e ''") })
+	end)
+
+	it("ends with its descendants, and nobody else", function()
+		local other <close> = assert(core.spawn { "sleep", "100" })
+		assert(other:start())
+		for _, trap in ipairs { "", 'trap "" TERM; ' } do
+			ends_with("sh -c '" .. trap .. "echo $$ >%s; sh -c \"sleep 47; : $0\" %s | sleep 48 >/dev/null'", "-d 500ms -e ''")
+		end
+		assert.is_true(other:running())
+		other:kill(9)
 	end)
 
 	it("ends when nobody reads, or the disk is full", function()

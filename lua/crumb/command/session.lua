@@ -15,9 +15,7 @@ local words <const> = lazy "crumb.command.words"
 local written <const> = output.written
 
 local SIGNALLED <const> = 128
-local SIGKILL <const> = 9
 local SITES <const> = 16384 -- of a trace, unless more are meant
-local PATIENCE <const> = 1 -- seconds from SIGTERM to SIGKILL
 
 ---@class crumb.Settings what the command line says for all probes
 ---@field duration number?
@@ -360,12 +358,11 @@ end
 ---@param given { title: string?, unit: string?, column: string? }? as for crumb.flame; `column`: as for probe:folded
 function Session:flame(path, what, given) return at_caller(self, flame, path, what, given) end
 
--- Ends the command of -c, if it runs still: one that takes no notice is killed.
+-- Ends the command of -c, if it runs still, with what descends from it.
 local function end_job(self)
 	local job <const> = self.job
 	if not job or job:closed() or not job:running() then return end
-	job:kill()
-	if not job:wait(PATIENCE) then job:kill(SIGKILL) end
+	require "crumb.command.job".finish(job)
 end
 
 -- How the command of -c ended, as a shell tells it. What outlives the trace is ended with it.
