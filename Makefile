@@ -108,12 +108,12 @@ build/flags: FORCE
 	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
 FORCE:
 
-# The interpreter has its whole name: PATH does not decide either.
-command = sed '1s|^.*|\#!$(shell command -v $(LUA)) -E|$(1)' bin/crumb
+# The interpreter has its whole name: PATH does not decide either.  The command is told where it lies: there it is no link.
+command = sed '1s|^.*|\#!$(shell command -v $(LUA)) -E|; s|PLACE <const> = ""|PLACE <const> = "$(1)"|$(2)' bin/crumb
 
 build/crumb: bin/crumb
 	@mkdir -p $(@D)
-	$(call command,; s|"\.\./share/lua/5\.4"|"lua"|; s|"\.\./lib/lua/5\.4"|"lib"|) >$@
+	$(call command,$(CURDIR)/$@,; s|"\.\./share/lua/5\.4"|"lua"|; s|"\.\./lib/lua/5\.4"|"lib"|) >$@
 	chmod 755 $@
 
 examples: $(EXAMPLES)
@@ -151,7 +151,7 @@ install: module
 	install -D -m 755 $(DECODER) "$(DESTDIR)$(LIBDIR)/crumb/instructions.so"
 	$(if $(LINE),install -D -m 755 $(LINE) "$(DESTDIR)$(LIBDIR)/crumb/line.so")
 	install -d "$(DESTDIR)$(BINDIR)"
-	$(call command) >"$(DESTDIR)$(BINDIR)/crumb"
+	$(call command,$(BINDIR)/crumb) >"$(DESTDIR)$(BINDIR)/crumb"
 	chmod 755 "$(DESTDIR)$(BINDIR)/crumb"
 
 clean:

@@ -6,7 +6,8 @@ local ROUNDS <const> = 21
 local CALL <const> = "sys_enter_acct" -- that nobody makes
 local PLAIN <const> = { "build/bench/loader", "build/bench/loader.bpf.o", "syscalls", CALL }
 local CODE <const> = [[probe "tracepoint:syscalls:]] .. CALL .. [[" io.write "\0" io.flush() io.read() trace:close()]]
-local CRUMB <const> = { "build/crumb", "-e", CODE }
+local COMMAND <const> = os.getenv "PWD" .. "/build/crumb" -- by its whole name, as a shell finds an installed one
+local CRUMB <const> = { COMMAND, "-e", CODE }
 local PROMPT <const> = "crumb> "
 
 --- Two rows for `crumb -e`, beside plain C; one for the prompt.
@@ -20,7 +21,7 @@ return function()
 			local nanoseconds <const>, kilobytes <const> = start.piped(table.unpack(words))
 			time[of][math.max(round, 1)], memory[of][math.max(round, 1)] = nanoseconds / 1e6, kilobytes / 1024
 		end
-		prompt.crumb[math.max(round, 1)] = start.terminal(PROMPT, "build/crumb") / 1e6
+		prompt.crumb[math.max(round, 1)] = start.terminal(PROMPT, COMMAND) / 1e6
 	end
 	return { time, memory, prompt }
 end
