@@ -469,13 +469,14 @@ describe("crumb top", function()
 	end)
 
 	it("takes as many places as it may", function()
-		local options <const> = { "-d", "1ms", "--max", "1", "top" }
+		local options <const> = { "-d", "1ms", "--max-sites", "1", "top" }
 		for word in TARGETS:gmatch "%S+" do options[#options + 1] = word end
 		check(1, "", ("crumb: uprobe:%s:foobar and 1 more target: 2 functions match, and at most 1 are attached: "):format(VICTIM)
-			.. "say max = 2 (--max 2), or choose with only\n", table.unpack(options))
+			.. "say max = 2 (--max-sites 2), or choose with only\n", table.unpack(options))
 		options[4] = "2"
 		assert.equal(0, (select(2, cli.run(table.unpack(options)))))
-		check(2, "", "crumb: --max: expected a whole number from 1 on, got '0'\nTry 'crumb --help'.\n", "--max", "0", "-e", "")
+		check(2, "", "crumb: --max-sites: expected a whole number from 1 on, got '0'\nTry 'crumb --help'.\n", "--max-sites", "0",
+			"-e", "")
 	end)
 
 	it("draws in place on a terminal until q is pressed", function()

@@ -192,7 +192,7 @@ end)
 
 describe("more than 2,000 matches", function()
 	local REFUSED <const> = MANY .. "many_1?????: 20,000 functions match, and at most %s are attached: say max = 20000 "
-		.. "(--max 20000), or choose with only"
+		.. "(--max-sites 20000), or choose with only"
 
 	it("are refused until they are meant", function()
 		local object <close>, program <const> = load()
@@ -216,7 +216,7 @@ describe("more than 2,000 matches", function()
 		local trace <close> = assert(crumb.trace { max = 5 })
 		assert.same({
 			nil, MANY .. "many_10000?: 10 functions match, and at most 5 are attached: say max = 10 "
-				.. "(--max 10), or choose with only", 7,
+				.. "(--max-sites 10), or choose with only", 7,
 		}, { trace:probe { MANY .. "many_10000?", max = "cookie" } })
 		local probe <close> = assert(trace:probe { MANY .. "many_10000?", max = 10, count = true })
 		assert.equal(10, #probe.sites)

@@ -3,6 +3,9 @@ local child = require "support.child"
 local cli = require "support.cli"
 local core = require "crumb.core"
 local features = require "crumb.bpf.features"
+local options = require "crumb.command.options"
+local tools = require "crumb.command.tools"
+local words = require "crumb.command.words"
 local Victim = require "support.victim"
 
 local VICTIM <const> = "build/fixtures/example_victim"
@@ -50,6 +53,18 @@ describe("crumb tools", function()
 			seen = seen + 1
 		end
 		assert.equal(#core.directory "lua/crumb/tools", seen)
+	end)
+
+	it("have no option of the name of one that all have", function()
+		local common <const> = {}
+		for name in options.common(options.parser("all", "")):get_usage():gmatch "%-%-[%w-]+" do common[name] = true end
+		assert.is_true(common["--max-sites"])
+		for _, name in ipairs(tools.names()) do
+			local own <const> = options.parser(name, "")
+			local tool <const> = tools.find(name)
+			if tool.options then tool.options(own, words) end
+			for option in own:get_usage():gmatch "%-%-[%w-]+" do assert.is_nil(common[option], name .. " " .. option) end
+		end
 	end)
 
 	it("are under 80 lines", function()

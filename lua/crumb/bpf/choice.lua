@@ -134,8 +134,8 @@ local function check_count(found, targets, max)
 	max = max or math.max(MAX, #targets)
 	if #found <= max then return found end
 	local more <const> = #targets > 1 and " and " .. links.count(#targets - 1, "more target") or ""
-	return nil, ("%s%s: %s match, and at most %s are attached: say max = %d (--max %d), or choose with only"):format(targets[1].text,
-		more, links.count(#found, "function"), links.count(max), #found, #found), E2BIG
+	return nil, ("%s%s: %s match, and at most %s are attached: say max = %d (--max-sites %d), or choose with only"):format(
+		targets[1].text, more, links.count(#found, "function"), links.count(max), #found, #found), E2BIG
 end
 
 --- The sites of the targets; of `either`, of the first that is there.

@@ -52,7 +52,7 @@ function options.common(parser)
 	parser:option "--command":hidden_name "-c":argname "COMMAND":convert(words.of_command)
 		:description "Start a command, trace only it, end with it and its status (-c)."
 	parser:flag "--follow":description "With -p or -c: its children too."
-	parser:option "--max":argname "N":convert(words.count)
+	parser:option "--max-sites":argname "N":convert(words.count)
 		:description "Attach a probe to so many places at most: 2,000 otherwise."
 	options.forms(parser)
 	parser:flag "-q --quiet":description "Say nothing of losses."
@@ -63,7 +63,7 @@ end
 -- Those that take a value.
 local VALUED <const> = {
 	["-d"] = true, ["-i"] = true, ["-p"] = true, ["-c"] = true, ["-e"] = true, ["--duration"] = true, ["--interval"] = true,
-	["--pid"] = true, ["--command"] = true, ["--max"] = true,
+	["--pid"] = true, ["--command"] = true, ["--max-sites"] = true,
 }
 
 -- Whether the next word belongs to this one.
@@ -158,7 +158,7 @@ end
 ---@return crumb.Settings
 function options.settings(given, before)
 	local settings <const> = { format = given.json and "json" or given.csv and "csv" or before and before.format or "text" }
-	for _, name in ipairs { "duration", "interval", "pid", "command", "follow", "max", "quiet", "verbose" } do
+	for _, name in ipairs { "duration", "interval", "pid", "command", "follow", "max_sites", "quiet", "verbose" } do
 		settings[name] = given[name]
 		if settings[name] == nil and before then settings[name] = before[name] end
 	end

@@ -22,7 +22,7 @@ local SITES <const> = 16384 -- of a trace, unless more are meant
 ---@field interval number?
 ---@field pid integer?
 ---@field follow boolean?
----@field max integer? places that a probe has at most
+---@field max_sites integer? places that a probe has at most
 ---@field command string[]?
 ---@field format "text"|"json"|"csv"
 ---@field quiet boolean?
@@ -81,8 +81,8 @@ local function open(self, given)
 	local pid <const> = job and job.pid or settings.pid
 	-- One that is not there is refused by the first probe.
 	if settings.pid and not settings.follow then self.awaited = core.process(pid) end
-	local wanted <const> = { pid = pid, follow = pid and settings.follow or nil, max = settings.max }
-	if settings.max then wanted.sites = math.max(settings.max, SITES) end
+	local wanted <const> = { pid = pid, follow = pid and settings.follow or nil, max = settings.max_sites }
+	if settings.max_sites then wanted.sites = math.max(settings.max_sites, SITES) end
 	for name, value in pairs(given or {}) do wanted[name] = value end
 	self.opened = try(crumb.trace(wanted))
 	return self.opened

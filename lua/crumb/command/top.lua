@@ -125,7 +125,7 @@ return function(settings, argv)
 	settings = options.settings(given, settings)
 	local is_text <const> = settings.format == "text"
 	local live <close> = session.new({ format = settings.format, pid = settings.pid, follow = settings.follow,
-		command = settings.command, max = settings.max, quiet = settings.quiet, verbose = settings.verbose })
+		command = settings.command, max_sites = settings.max_sites, quiet = settings.quiet, verbose = settings.verbose })
 	local probe <const> = live:probe {
 		count = true, by = "symbol", where = given.where, missing = "skip", table.unpack(given.target),
 	}
