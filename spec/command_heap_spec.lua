@@ -22,14 +22,14 @@ local function own_counts(path)
 end
 
 -- What crumb counts of a command, by process; and what the command counts itself, of the same processes. Third, how many
--- processes counted themselves: crumb is one, which by its whole name needs no other to find where it lies.
+-- processes counted themselves: crumb is one, and the readlink of its launcher another where it is not in its place.
 local function both_counts(command, ...)
 	local path <const> = os.tmpname()
 	os.remove(path)
 	local given <const> = { cli.quoted "--csv", cli.quoted "-c", cli.quoted(command) }
 	for _, word in ipairs { ... } do given[#given + 1] = cli.quoted(word) end
 	local text <const>, status <const>, errors <const> = cli.shell(
-		("COUNT_HEAP=%s LD_PRELOAD=$PWD/%s $PWD/build/crumb %s funccount --by pid uprobe:libc:%s"):format(path, LIBRARY,
+		("COUNT_HEAP=%s LD_PRELOAD=$PWD/%s build/crumb %s funccount --by pid uprobe:libc:%s"):format(path, LIBRARY,
 			table.concat(given, " "), table.concat(FUNCTIONS, " uprobe:libc:")))
 	assert.same({ 0, "" }, { status, errors })
 	local counted <const>, all <const>, own <const> = {}, own_counts(path), {}
@@ -75,7 +75,7 @@ describe("crumb -c", function()
 		assert.same(own, counted)
 		local seen = 0
 		for _ in pairs(counted) do seen = seen + 1 end
-		assert.equal(processes - 1, seen)
+		assert.is_true(processes - seen == 1 or processes - seen == 2)
 		assert.is_true(seen >= 6)
 	end)
 end)
