@@ -4,14 +4,8 @@ local cli = require "support.cli"
 local features = require "crumb.bpf.features"
 local lab = require "support.lab"
 
+local run <const> = cli.on
 local BUSY <const> = "build/fixtures/busy"
-
--- What a tool says of a command; `status`, and nothing on standard error.
-local function run(command, ...)
-	local text <const>, status <const>, errors <const> = cli.run("-c", command, ...)
-	assert.same({ "", 0 }, { errors, status })
-	return text
-end
 
 -- "comm;a;b 12" of each line, as a list of { path, count }.
 local function folded(text)

@@ -4,22 +4,10 @@ local cli = require "support.cli"
 local core = require "crumb.core"
 local features = require "crumb.bpf.features"
 
--- A tool on a command: its lines, with the first words as given.
-local function run(command, ...)
-	local text <const>, status <const>, errors <const> = cli.run("-c", command, ...)
-	assert.same({ "", 0 }, { errors, status })
-	local lines <const> = {}
-	for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-	return lines
-end
+local matches <const> = cli.matches
 
-local function matches(lines, pattern)
-	local count = 0
-	for _, line in ipairs(lines) do
-		if line:find(pattern) then count = count + 1 end
-	end
-	return count
-end
+-- A tool on a command: its lines, with the first words as given.
+local function run(command, ...) return cli.lines(cli.on(command, ...)) end
 
 -- Of the kernel, "task" needs its types.
 local function needs_btf()

@@ -8,6 +8,7 @@ local tools = require "crumb.command.tools"
 local words = require "crumb.command.words"
 local Victim = require "support.victim"
 
+local matches <const> = cli.matches
 local VICTIM <const> = "build/fixtures/example_victim"
 
 local function lines_of(text)
@@ -19,19 +20,7 @@ local function lines_of(text)
 end
 
 -- A tool on a command: the lines that are not the victim's own.
-local function run(command, ...)
-	local text <const>, status <const>, errors <const> = cli.run("-c", command, ...)
-	assert.same({ "", 0 }, { errors, status })
-	return lines_of(text)
-end
-
-local function matches(lines, pattern)
-	local count = 0
-	for _, line in ipairs(lines) do
-		if line:find(pattern) then count = count + 1 end
-	end
-	return count
-end
+local function run(command, ...) return lines_of(cli.on(command, ...)) end
 
 -- Of the kernel, "task" needs its types.
 local function needs_btf()

@@ -32,6 +32,37 @@ function cli.run(...)
 	return cli.shell(table.concat(words, " "))
 end
 
+--- Runs the command on another one, which goes well and says nothing else: what is written.
+---@param command string
+---@param ... string
+---@return string output
+function cli.on(command, ...)
+	local text <const>, status <const>, errors <const> = cli.run("-c", command, ...)
+	if status ~= 0 or errors ~= "" then error(("status %d, and said: %s"):format(status, errors), 2) end
+	return text
+end
+
+--- The lines of a text.
+---@param text string
+---@return string[]
+function cli.lines(text)
+	local lines <const> = {}
+	for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+	return lines
+end
+
+--- How many lines match.
+---@param lines string[]
+---@param pattern string
+---@return integer
+function cli.matches(lines, pattern)
+	local count = 0
+	for _, line in ipairs(lines) do
+		if line:find(pattern) then count = count + 1 end
+	end
+	return count
+end
+
 --- A word for the shell.
 ---@param word string
 ---@return string
