@@ -11,7 +11,7 @@ local tools = {}
 ---@class crumb.Tool
 ---@field summary string a line
 ---@field example string what one may type
----@field options fun(parser: table, read: { count: function, whole: function, number: function })? adds its own; `read`: what
+---@field options fun(parser: table, read: { count: function, number: function })? adds its own; `read`: what
 --- converts a number
 ---@field run fun(session: crumb.Session, given: table) attaches; the session runs then, and prints the rows
 

@@ -80,19 +80,15 @@ function words.pid(text)
 	return value
 end
 
-local function whole_from(least, what)
-	return function(text)
-		local value <const> = text:find "^%d+$" and math.tointeger(tonumber(text))
-		if not value or value < least then return nil, ("expected %s, got '%s'"):format(what, text) end
-		return value
-	end
-end
-
---- A whole number, 0 or more.
-words.whole = whole_from(0, "a whole number")
-
 --- How many, 1 or more.
-words.count = whole_from(1, "a whole number from 1 on")
+---@param text string
+---@return integer?
+---@return string?
+function words.count(text)
+	local value <const> = text:find "^%d+$" and math.tointeger(tonumber(text))
+	if not value or value < 1 then return nil, ("expected a whole number from 1 on, got '%s'"):format(text) end
+	return value
+end
 
 --- A number, 0 or more.
 ---@param text string
