@@ -39,6 +39,15 @@ describe("the command line", function()
 		assert.same({ "2\tx\ty\n", 0 }, { text, status })
 	end)
 
+	it("reads the parser of options only for options", function()
+		local code <const> = "print(package.loaded.argparse ~= nil)"
+		check(0, "false\n", "", "-e", code)
+		check(0, "true\n", "", "-qe", code)
+		cli.with_file(code, function(path) check(0, "false\n", "", path, "-q") end)
+		check(2, "", "crumb: option '-e' requires an argument\nTry 'crumb --help'.\n", "-e", "-q")
+		check(2, "", "crumb: option '-e' requires an argument\nTry 'crumb --help'.\n", "-e")
+	end)
+
 	it("is an interpreter for scripts that are run by their name", function()
 		cli.with_file("#!/usr/bin/env crumb\nprint(probe ~= nil, ...)\n", function(path)
 			local text <const>, status <const> = cli.shell(("chmod 755 %s; PATH=$PWD/build:$PATH %s a"):format(path, path))

@@ -1,6 +1,5 @@
 --- options: the command line's, by argparse: those of the command itself, which tools and commands take too.
 
-local argparse <const> = require "argparse"
 local core <const> = require "crumb.core"
 local output <const> = require "crumb.lazy" "crumb.command.output"
 local words <const> = require "crumb.command.words"
@@ -24,7 +23,7 @@ local function answer(text)
 end
 
 local function new_parser(...)
-	local parser <const> = argparse(...)
+	local parser <const> = require "argparse"(...)
 	parser:help_description_margin(MARGIN)
 	parser:add_help { action = function() answer(parser:get_help() .. "\n") end }
 	return parser
@@ -149,7 +148,11 @@ function options.help() return own_parser():get_help() end
 ---@return string[] rest the words that follow
 function options.parse(argv)
 	local count <const>, following <const> = own_count(argv)
-	return options.read(own_parser(), table.move(argv, 1, count, 1, {})), table.move(argv, following, #argv, 1, {})
+	local rest <const> = table.move(argv, following, #argv, 1, {})
+	-- What is usual needs no parser, which takes longer to read than all else.
+	if count == 0 then return {}, rest end
+	if count == 2 and argv[1] == "-e" and not argv[2]:find "^%-" then return { code = argv[2] }, rest end
+	return options.read(own_parser(), table.move(argv, 1, count, 1, {})), rest
 end
 
 --- What is said for all probes; `before`: what was said already.
