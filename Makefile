@@ -41,6 +41,7 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Werror -D__TARGET_ARCH_$(BPF_AR
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -Ibpf
 
 SCRIPTS := $(patsubst %,build/%,$(shell find lua -name '*.lua'))
+MODULES := $(filter-out build/lua/crumb/meta/%,$(SCRIPTS))
 SOURCES := $(filter-out csrc/instructions.c csrc/line.c,$(wildcard csrc/*.c))
 OBJECTS := $(SOURCES:csrc/%.c=build/csrc/%.o)
 MODULE := build/lib/crumb/core.so
@@ -77,6 +78,12 @@ build/syscall_names.h: build/flags
 		grep -vE '"(syscalls|arch_specific_syscall)"' >$@
 
 build/csrc/syscall.o: build/syscall_names.h
+
+# The module carries the Lua too, for the command.
+build/modules: scripts/modules.lua $(MODULES)
+	$(LUA) scripts/modules.lua build/lua $@ $(MODULES)
+
+build/csrc/modules.o: build/modules
 
 $(MODULE): $(OBJECTS) build/flags
 	@mkdir -p $(@D)

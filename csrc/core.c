@@ -59,6 +59,7 @@ static const luaL_Reg functions[] = {
 	{ "layout", l_layout },
 	{ "map", l_map_create },
 	{ "methods", l_handle_methods },
+	{ "module", l_module },
 	{ "nearest", l_nearest },
 	{ "now", l_now },
 	{ "object", l_object_open },

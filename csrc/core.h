@@ -156,6 +156,7 @@ int l_elf_open(lua_State *L);
 int l_demangle(lua_State *L);
 int l_btf_open(lua_State *L);
 int l_dwarf_open(lua_State *L);
+int l_module(lua_State *L);
 int l_nearest(lua_State *L);
 int l_symbolizer(lua_State *L);
 int l_engine(lua_State *L);

@@ -138,6 +138,17 @@ describe("what root runs", function()
 		assert.equal("nil\ntrue\nstatus 0\n", text)
 	end)
 
+	it("is the Lua that the C module carries: no file is looked for", function()
+		local text <const>, status <const>, errors <const> = cli.shell [=[
+			folder=$(mktemp -d); mkdir -p $folder/lua/crumb $folder/lib/crumb
+			cp build/crumb $folder; cp build/lib/crumb/core.so $folder/lib/crumb
+			echo "print [[planted]] os.exit(9)" | tee $folder/lua/crumb/command.lua >$folder/lua/crumb.lua
+			$folder/crumb -e 'print(require "crumb" ~= nil, pcall(require, "crumb.none"))' | head -n 1; rm -r $folder
+		]=]
+		assert.same({ 0, "" }, { status, errors })
+		assert.matches("^true\tfalse\tmodule 'crumb%.none' not found:\n$", text)
+	end)
+
 	it("is not decided by where a link to the command lies", function()
 		local folder <const> = os.tmpname()
 		os.remove(folder)

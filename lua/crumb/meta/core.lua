@@ -669,6 +669,11 @@ function core.map(what) end
 ---@return table metatable
 function core.methods(class) end
 
+--- A module of crumb's in Lua, which the C module carries; a searcher for package.searchers.
+---@param name string as for require
+---@return function? chunk nil: there is none of that name
+function core.module(name) end
+
 ---@param list string[]
 ---@return string[] nearest up to 3
 ---@return string text " (nearest: a, b)", or ""
