@@ -51,6 +51,18 @@ describe("literals", function()
 	end)
 end)
 
+describe("names", function()
+	it("are read without the grammar as by it, alone and with dots between", function()
+		local grammar <const> = require "crumb.expression.grammar"
+		local tree <const> = require "crumb.expression.tree"
+		for _, text in ipairs {
+			"pid", "_x9", "args.fd", "args.in.and", "a.b.c", "android", "and", "in.x", "like", "a.", "a..b", "a.5", ".a", " a", "a-b", "",
+		} do
+			assert.same({ grammar.parse(text) }, { tree.of(text) }, text)
+		end
+	end)
+end)
+
 describe("operators", function()
 	local function is(expected, text, ...) assert.equal(expected, (value(text, registers(...))), text) end
 

@@ -1,7 +1,7 @@
 --- call: the functions of the language.
 
 local core <const> = require "crumb.core"
-local habits <const> = require "crumb.expression.habits"
+local habits <const> = require "crumb.lazy" "crumb.expression.habits"
 local limits <const> = require "crumb.expression.limits"
 local name <const> = require "crumb.expression.name"
 local numbers <const> = require "crumb.expression.numbers"

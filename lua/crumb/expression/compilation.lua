@@ -5,14 +5,15 @@
 -- size }, "text" { text } and "set" { values }, which are constants.
 
 local core <const> = require "crumb.core"
-local call <const> = require "crumb.expression.call"
-local cast <const> = require "crumb.expression.cast"
-local grammar <const> = require "crumb.expression.grammar"
+local lazy <const> = require "crumb.lazy"
+local call <const> = lazy "crumb.expression.call"
+local cast <const> = lazy "crumb.expression.cast"
 local name <const> = require "crumb.expression.name"
 local node <const> = require "crumb.expression.node"
 local path <const> = require "crumb.expression.path"
 local problem <const> = require "crumb.expression.problem"
 local limits <const> = require "crumb.expression.limits"
+local tree <const> = require "crumb.expression.tree"
 
 local Compilation <const> = {}
 Compilation.__index = Compilation
@@ -63,7 +64,7 @@ function Compilation:parse(option, text)
 		self:refuse(nil, "expected an expression, a string, got %s", type(text))
 	end
 	self.source.text = text
-	local ast <const>, reason <const>, from <const>, to <const> = grammar.parse(text)
+	local ast <const>, reason <const>, from <const>, to <const> = tree.of(text)
 	if not ast then problem.raise(self.source, reason, from, to) end
 	return ast
 end
@@ -215,8 +216,10 @@ local function list(c, ast, beside)
 end
 
 local VALUE <const> = {
-	number = number, string = text, param = param, name = name.value, field = field, index = index, call = call.value,
-	group = group, binary = binary, unary = unary, list = list, cast = cast.value,
+	number = number, string = text, param = param, name = name.value, field = field, index = index,
+	call = function(c, ast) return call.value(c, ast) end,
+	group = group, binary = binary, unary = unary, list = list,
+	cast = function(c, ast) return cast.value(c, ast) end,
 }
 
 --- The value of an expression.

@@ -7,8 +7,8 @@
 
 local lpeg <const> = require "lpeg"
 local habits <const> = require "crumb.expression.habits"
-local limits <const> = require "crumb.expression.limits"
 local literal <const> = require "crumb.expression.literal"
+local KEYWORDS <const> = require "crumb.expression.tree".KEYWORDS
 
 local grammar = {}
 
@@ -154,8 +154,6 @@ local function unclosed(text)
 	return open[#open]
 end
 
-local KEYWORDS <const> = { ["and"] = true, ["or"] = true, ["not"] = true, ["in"] = true, ["like"] = true }
-
 -- Whether a value could end before this place, so that an operator was to come.
 local function after_value(text, at)
 	local before <const> = text:sub(1, at - 1):gsub("%s+$", "")
@@ -192,24 +190,7 @@ local function wrong_literal(tree)
 	return nil
 end
 
-local function parse(text)
-	if #text > limits.EXPRESSION_BYTES then
-		return nil, ("it is too long: %d bytes of at most %d"):format(#text, limits.EXPRESSION_BYTES)
-	end
-	if not text:find "%S" then return nil, "it is empty" end
-	furthest = 1
-	local fine <const>, tree <const> = pcall(expression.match, expression, text)
-	if not fine then return nil, "it is nested too deeply" end
-	if not tree then return nil, refusal(text, furthest) end
-	local wrong <const> = wrong_literal(tree)
-	if wrong then return nil, wrong.wrong, wrong.pos, wrong.stop end
-	return tree
-end
-
-local KEPT <const> = 1000
-local kept, count = {}, 0
-
---- The tree of an expression, which is shared and never changed.
+--- Reads an expression.
 --- Errors: nil, reason, and the first and the last byte of what is wrong.
 ---@param text string
 ---@return table? tree
@@ -217,13 +198,13 @@ local kept, count = {}, 0
 ---@return integer? from
 ---@return integer? to
 function grammar.parse(text)
-	local tree = kept[text]
-	if tree then return tree end
-	local reason, from, to
-	tree, reason, from, to = parse(text)
-	if not tree then return nil, reason, from, to end
-	if count == KEPT then kept, count = {}, 0 end
-	kept[text], count = tree, count + 1
+	if not text:find "%S" then return nil, "it is empty" end
+	furthest = 1
+	local fine <const>, tree <const> = pcall(expression.match, expression, text)
+	if not fine then return nil, "it is nested too deeply" end
+	if not tree then return nil, refusal(text, furthest) end
+	local wrong <const> = wrong_literal(tree)
+	if wrong then return nil, wrong.wrong, wrong.pos, wrong.stop end
 	return tree
 end
 

@@ -1,6 +1,6 @@
 --- expression: a rule's expressions -> a plan of steps that the engine runs.
 --
--- doc/design/0002-tracer.md says what a scope and a plan are. Each file here does one job: grammar (text -> tree),
+-- doc/design/0002-tracer.md says what a scope and a plan are. Each file here does one job: tree and grammar (text -> tree),
 -- compilation, name, path and call (tree -> values, on the graph of node), condition (tree -> tests), outlet (what comes
 -- of a hit), region (values and tests -> steps).
 

@@ -1,7 +1,7 @@
 --- name: what the names of an expression stand for, at the kind of hook that the scope is of.
 
 local core <const> = require "crumb.core"
-local habits <const> = require "crumb.expression.habits"
+local habits <const> = require "crumb.lazy" "crumb.expression.habits"
 local path <const> = require "crumb.expression.path"
 local types <const> = require "crumb.expression.types"
 
