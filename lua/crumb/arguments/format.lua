@@ -1,6 +1,6 @@
 --- format: the arguments of tracepoints and system calls, by tracefs' `format` files.
 
-local kernel <const> = require "crumb.arguments.kernel"
+local kernel <const> = require "crumb.lazy" "crumb.arguments.kernel"
 local tracepoint <const> = require "crumb.names.tracepoint"
 local types <const> = require "crumb.expression.types"
 

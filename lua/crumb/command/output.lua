@@ -3,15 +3,15 @@
 -- Who writes learns whether it could be written: nil, message, errno, as io.write has it; `output.written` raises that.
 
 local core <const> = require "crumb.core"
-local date <const> = require "crumb.date"
 local lazy <const> = require "crumb.lazy"
-local show <const> = require "crumb.show"
-local text <const> = require "crumb.show.text"
 
-local EPIPE <const> = 32
-
+local crumb <const> = lazy "crumb"
 local csv <const> = lazy "crumb.command.csv"
 local json <const> = lazy "crumb.command.json"
+local show <const> = lazy "crumb.show"
+local text <const> = lazy "crumb.show.text"
+
+local EPIPE <const> = 32
 
 -- What every event has, in this order; then come the captures, in the rule's.
 local COMMON <const> = { "date", "time", "probe", "target", "symbol", "cookie", "pid", "tid", "uid", "gid", "comm", "cpu" }
@@ -74,7 +74,7 @@ end
 -- What is written of an event: its own fields, its probe's name, and the wall's time, unless a capture has that name.
 local function values_of(self, event)
 	return setmetatable({
-		probe = self.session.names[event.probe], date = event.date == nil and date(event.time) or event.date,
+		probe = self.session.names[event.probe], date = event.date == nil and crumb.date(event.time) or event.date,
 	}, { __index = event })
 end
 

@@ -4,12 +4,12 @@
 -- says what was lost.
 
 local core <const> = require "crumb.core"
-local crumb <const> = require "crumb"
 local lazy <const> = require "crumb.lazy"
+local crumb <const> = lazy "crumb"
 local notices <const> = lazy "crumb.command.notices"
 local options <const> = require "crumb.options"
 local output <const> = require "crumb.command.output"
-local text <const> = require "crumb.show.text"
+local text <const> = lazy "crumb.show.text"
 local words <const> = lazy "crumb.command.words"
 
 local written <const> = output.written
