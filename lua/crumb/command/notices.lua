@@ -7,7 +7,6 @@ local text <const> = require "crumb.show.text"
 local notices = {}
 
 local BETWEEN <const> = 100 -- times what a look takes, at least, until the next
-local LONG <const> = 1000000000 -- ns that attaching takes before it is spoken of
 
 local function target_of(probe)
 	local site <const> = probe.sites[1]
@@ -39,22 +38,6 @@ local function look_at(self, probe)
 		local wanted <const> = (one[1] ~= "dropped" or not probe:closed()) and (one[1] ~= "unreturned" or probe.pairs == "call")
 		if wanted and count and count > 0 then once(self, probe, one[1], one[2], count, account.hits) end
 	end
-end
-
---- What tells a person at a terminal how far an attachment is that takes long, and what wipes that out when it is closed.
----@param self crumb.Session
----@return nil|fun(done: integer, total: integer)
----@return table? wiped
-function notices.progress(self)
-	if self.settings.quiet or not core.terminal(2) then return nil end
-	local began <const>, shown = core.now(), false
-	return function(done, total)
-		if core.now() - began <= LONG then return end
-		shown = true
-		io.stderr:write(("\rcrumb: attaching: %d of %d"):format(done, total))
-	end, setmetatable({}, { __close = function()
-		if shown then io.stderr:write "\r\27[K" end
-	end })
 end
 
 --- How a probe was attached, and what it left out.

@@ -1,8 +1,10 @@
 --- options: the command line's, by argparse: those of the command itself, which tools and commands take too.
 
 local core <const> = require "crumb.core"
-local output <const> = require "crumb.lazy" "crumb.command.output"
-local words <const> = require "crumb.command.words"
+local lazy <const> = require "crumb.lazy"
+
+local output <const> = lazy "crumb.command.output"
+local words <const> = lazy "crumb.command.words"
 
 local options = {}
 

@@ -9,6 +9,7 @@ local crumb <const> = lazy "crumb"
 local notices <const> = lazy "crumb.command.notices"
 local options <const> = require "crumb.options"
 local output <const> = require "crumb.command.output"
+local progress <const> = require "crumb.command.progress"
 local text <const> = lazy "crumb.show.text"
 local words <const> = lazy "crumb.command.words"
 
@@ -112,8 +113,8 @@ end
 -- Attaches a probe or a span; a person at a terminal is told how far that is.
 local function open_one(self, open_it, trace, given)
 	if type(given) ~= "table" then return open_it(trace, given) end
-	local progress <const>, _ <close> = notices.progress(self)
-	local wanted <const> = { progress = progress }
+	local told <const>, _ <close> = progress(self.settings.quiet)
+	local wanted <const> = { progress = told }
 	for name, value in pairs(given) do wanted[name] = value end
 	return open_it(trace, wanted)
 end

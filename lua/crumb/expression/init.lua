@@ -5,7 +5,7 @@
 -- of a hit), region (values and tests -> steps).
 
 local compilation <const> = require "crumb.expression.compilation"
-local condition <const> = require "crumb.expression.condition"
+local condition <const> = require "crumb.lazy" "crumb.expression.condition"
 local keep <const> = require "crumb.expression.keep"
 local limits <const> = require "crumb.expression.limits"
 local name <const> = require "crumb.expression.name"
@@ -16,10 +16,13 @@ local region <const> = require "crumb.expression.region"
 
 local expression = {}
 
+-- The condition of a rule that has none.
+local ALWAYS <const> = { kind = "constant", value = true, stable = true }
+
 -- `where`, and before it what a probe's pid, tid and follow ask for.
 local function condition_of(c)
 	local rule <const> = c.rule
-	local all = condition.constant(true)
+	local all = ALWAYS
 	if rule.follow then all = condition.followed(rule.follow) end
 	for _, word in ipairs { "pid", "tid" } do
 		if rule[word] then
