@@ -3,9 +3,11 @@
 local core <const> = require "crumb.core"
 local members <const> = require "crumb.bpf.object"
 
-local OWN <const> = { [".rodata.copy"] = true, no_programs = true }
+local OWN <const> = { [".rodata.copy"] = true, serving = true }
+local ALL <const> = 0xffffffff -- of enum feature
 local PROGRAMS <const> = {
-	"on_probe", "on_kprobe_multi", "on_uprobe_multi", "on_tracepoint", "on_raw_tp", "on_fentry", "on_fexit", "on_perf_event",
+	"serve_probe", "serve_kprobe_multi", "serve_uprobe_multi", "serve_tracepoint", "serve_raw_tp", "serve_fentry", "serve_fexit",
+	"serve_perf_event",
 }
 local FUNCTION <const> = "do_nanosleep" -- for the two that are loaded for one
 
@@ -18,11 +20,11 @@ end
 local function load(first, name)
 	local object <close> = open(name)
 	local program <const> = object.programs[name]
-	if name == "on_fentry" or name == "on_fexit" then
+	if name == "serve_fentry" or name == "serve_fexit" then
 		local done <const>, why <const> = program:set_attach_target(FUNCTION)
 		if not done then return nil, why end
 	end
-	object.globals.with_pairs = true
+	object.globals.features = ALL
 	for map_name, map in pairs(object.maps) do
 		if not OWN[map_name] then assert(map:share(first.maps[map_name])) end
 	end

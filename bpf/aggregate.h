@@ -156,7 +156,7 @@ static __always_inline bool put_text(struct frame *frame, struct scratch *scratc
 		words[WORDS_OF_TEXT] = 0;
 		return length >= 0;
 	}
-	if (!with_pairs || from >= MAX_SAVES || scratch->pair.failed >> from & 1)
+	if (!WITH(PAIRS) || from >= MAX_SAVES || scratch->pair.failed >> from & 1)
 		return false;
 	length = (__u16)(scratch->pair.cells[from] >> 16);
 	from = (__u16)scratch->pair.cells[from];

@@ -175,6 +175,8 @@ static __always_inline bool compute(struct frame *frame, const struct step *step
 		}
 		return known && !load(value, *value + step->value, step);
 	default:
+		if (!WITH(ARITHMETIC))
+			return false;
 		known &= second_operand(frame, step, &b);
 		*value = calculated(step, *value, b);
 		return known;
@@ -231,7 +233,7 @@ __noinline int take_step(struct frame *frame, struct body *body, __u32 number)
 		return step->op == OP_ACCEPT ? ACCEPTED : REJECTED;
 	if (step->op >= OP_TEXT_EQ)
 		return TEXT_STEP | (number & (MAX_STEPS - 1));
-	if (step->op >= OP_EQ) {
+	if (WITH(COMPARISONS) && step->op >= OP_EQ) {
 		answer = compare(frame, step);
 		return way_on(step, answer);
 	}
@@ -255,8 +257,8 @@ __noinline int take_steps(struct frame *frame, struct body *body, __u32 number)
 	for (int i = 0; i < STEPS_AT_ONCE; i++) {
 		if (is_verdict(number))
 			break;
-		number = number & TEXT_STEP ? compare_text(frame, body, number)
-					    : take_step(frame, body, number);
+		number = WITH(TEXTS) && number & TEXT_STEP ? compare_text(frame, body, number)
+							   : take_step(frame, body, number);
 	}
 	return number;
 }
@@ -280,7 +282,7 @@ __noinline int decide(struct frame *frame, struct body *body, __u32 number)
 /* The same, and faster for the many rules that are decided by one step or none. */
 static __always_inline bool accepts(struct frame *frame, struct body *body, __u32 number)
 {
-	if (is_verdict(number))
+	if (!WITH(STEPS) || is_verdict(number))
 		return number == ACCEPTED;
 	number = take_step(frame, body, number);
 	return is_verdict(number) ? number == ACCEPTED : decide(frame, body, number);

@@ -89,8 +89,10 @@ static __always_inline bool put(struct frame *frame, struct body *body, struct s
 	struct stack *stack;
 
 	if (output->kind == OUTPUT_SAVED)
-		return with_pairs && put_saved(scratch, body, at, from, cell);
+		return WITH(PAIRS) && put_saved(scratch, body, at, from, cell);
 	if (output->kind == OUTPUT_KSTACK || output->kind == OUTPUT_USTACK) {
+		if (!WITH(STACKS))
+			return false;
 		stack = output->kind == OUTPUT_KSTACK ? &scratch->kstack : &scratch->ustack;
 		return put_copy(scratch, at, stack->frames, stack->bytes, cell);
 	}

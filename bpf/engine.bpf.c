@@ -1,8 +1,8 @@
 /*
  * engine: the programs that the tracer attaches.
  *
- * Each stub fills a frame from its hook's context and asks for what only the context gives, the
- * stacks; all else is in the headers, one for each stage of a hit.
+ * Each of those that serve fills a frame from its hook's context and asks for what only the context
+ * gives, the stacks; all else is in the headers, one for each stage of a hit.
  */
 #include "kernel.h"
 
@@ -25,13 +25,13 @@ static __always_inline __u32 deliver(struct frame *frame, struct body *body)
 	__u32 flags = body->flags, outcome = OUTCOME(aggregated);
 	bool whole = true;
 
-	if (flags & BODY_STACK_KEYS)
+	if (WITH(STACKS) && flags & BODY_STACK_KEYS)
 		keep_stacks(frame);
-	if (body->aggregates || flags & BODY_ROW)
+	if (WITH(TABLES) && (body->aggregates || flags & BODY_ROW))
 		whole = aggregate(frame, body);
 	if (!whole)
 		outcome = OUTCOME(lost);
-	if (flags & BODY_EVENT) {
+	if (WITH(EVENTS) && flags & BODY_EVENT) {
 		if (!whole)
 			count_hit(frame, OUTCOME(rows_lost));
 		outcome = emit(frame, body) ? OUTCOME(lost) : OUTCOME(sent);
@@ -67,7 +67,7 @@ static __always_inline void outlets(void *context, struct frame *frame, struct b
 	if (body->flags & BODY_ONCE && repeats(frame, true))
 		return;
 	if (!(body->flags & BODY_SCRATCH) || frame->scratch != NO_SCRATCH || take_scratch(frame)) {
-		if (body->flags & (BODY_KSTACK | BODY_USTACK))
+		if (WITH(STACKS) && body->flags & (BODY_KSTACK | BODY_USTACK))
 			read_stacks(context, frame, body->flags);
 		outcome = deliver(frame, body);
 	}
@@ -87,7 +87,7 @@ static __always_inline void begin(void *context, struct frame *frame, struct bod
 		return;
 	}
 	/* Without a scratch slot it counts the pair as refused. */
-	if (take_scratch(frame) && flags == BODY_STACK_KEYS) {
+	if (take_scratch(frame) && WITH(STACKS) && flags == BODY_STACK_KEYS) {
 		read_stacks(context, frame, body->flags);
 		keep_stacks(frame);
 	}
@@ -97,7 +97,7 @@ static __always_inline void begin(void *context, struct frame *frame, struct bod
 /* A call has returned, and its span begins. */
 static __always_inline void begin_at_return(void *context, struct frame *frame, struct body *body)
 {
-	if (body->flags & BODY_STACK_KEYS) {
+	if (WITH(STACKS) && body->flags & BODY_STACK_KEYS) {
 		read_stacks(context, frame, body->flags);
 		keep_stacks(frame);
 	}
@@ -124,7 +124,7 @@ static __always_inline __u32 end(struct frame *frame, struct body *body, __u32 r
 static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 {
 	__u32 role = bits >> 32 & 0xff;
-	bool pair_ends = with_pairs && role >= ROLE_RETURN;
+	bool pair_ends = WITH(PAIRS) && role >= ROLE_RETURN;
 	struct site *site;
 	struct body *body;
 
@@ -144,12 +144,12 @@ static __always_inline void hit(void *context, struct frame *frame, __u64 bits)
 	}
 	if (body && body->flags & BODY_ONCE && !pair_ends && repeats(frame, false))
 		return;
-	if (body && with_pairs && role == ROLE_OPEN) {
+	if (body && WITH(PAIRS) && role == ROLE_OPEN) {
 		begin(context, frame, body);
 	} else if (body) {
 		if (!accepts(frame, body, body->start))
 			count_hit(frame, OUTCOME(filtered));
-		else if (with_pairs && body->flags & BODY_BEGINS)
+		else if (WITH(PAIRS) && body->flags & BODY_BEGINS)
 			begin_at_return(context, frame, body);
 		else
 			outlets(context, frame, body);
@@ -181,15 +181,15 @@ static __always_inline void read_registers(struct pt_regs *regs, struct frame *f
 /*
  * From 6.13 on the kernel gives such a program one stack a processor, but for programs with tail
  * calls.  At a uprobe another thread may come in between, and then the two would share it.  So here
- * is a tail call, which leads nowhere and is never made: no kernel's cookie has the bit.
+ * is a tail call, which is never made: no kernel's cookie has the bit.
  */
 static __always_inline void keep_own_stack(struct pt_regs *regs, __u64 bits)
 {
 	if (bits >> 63)
-		bpf_tail_call(regs, &no_programs, 0);
+		bpf_tail_call(regs, &serving, 0);
 }
 
-static __always_inline int on_registers(struct pt_regs *regs)
+static __always_inline int serve_registers(struct pt_regs *regs)
 {
 	__u64 bits = bpf_get_attach_cookie(regs);
 	struct frame frame;
@@ -206,31 +206,7 @@ static __always_inline int on_registers(struct pt_regs *regs)
 	return 0;
 }
 
-SEC("kprobe") int on_probe(struct pt_regs *regs)
-{
-	return on_registers(regs);
-}
-
-SEC("kprobe.multi") int on_kprobe_multi(struct pt_regs *regs)
-{
-	return on_registers(regs);
-}
-
-SEC("uprobe.multi") int on_uprobe_multi(struct pt_regs *regs)
-{
-	return on_registers(regs);
-}
-
-SEC("tracepoint") int on_tracepoint(void *context)
-{
-	struct frame frame;
-
-	new_frame(&frame);
-	hit(context, &frame, bpf_get_attach_cookie(context));
-	return 0;
-}
-
-SEC("raw_tp") int on_raw_tp(void *context)
+static __always_inline int serve_context(void *context)
 {
 	struct frame frame;
 
@@ -240,7 +216,7 @@ SEC("raw_tp") int on_raw_tp(void *context)
 }
 
 /* A call's entry and its return see one context. */
-static __always_inline int on_trampoline(void *context)
+static __always_inline int serve_trampoline(void *context)
 {
 	struct frame frame;
 
@@ -250,24 +226,29 @@ static __always_inline int on_trampoline(void *context)
 	return 0;
 }
 
-SEC("fentry") int on_fentry(void *context)
-{
-	return on_trampoline(context);
-}
+/*
+ * What is attached goes on to what serves the hit: that is small when the rules there want little,
+ * and is exchanged, between two hits, for one that can do more when a rule wants that.
+ */
+#define HOOK(section, name, serve)                                                                 \
+	SEC(section) int on_##name(void *context)                                                  \
+	{                                                                                          \
+		bpf_tail_call(context, &serving, 0);                                               \
+		return 0;                                                                          \
+	}                                                                                          \
+	SEC(section) int serve_##name(void *context)                                               \
+	{                                                                                          \
+		return serve(context);                                                             \
+	}
 
-SEC("fexit") int on_fexit(void *context)
-{
-	return on_trampoline(context);
-}
-
-SEC("perf_event") int on_perf_event(struct bpf_perf_event_data *context)
-{
-	struct frame frame;
-
-	new_frame(&frame);
-	hit(context, &frame, bpf_get_attach_cookie(context));
-	return 0;
-}
+HOOK("kprobe", probe, serve_registers)
+HOOK("kprobe.multi", kprobe_multi, serve_registers)
+HOOK("uprobe.multi", uprobe_multi, serve_registers)
+HOOK("tracepoint", tracepoint, serve_context)
+HOOK("raw_tp", raw_tp, serve_context)
+HOOK("perf_event", perf_event, serve_context)
+HOOK("fentry", fentry, serve_trampoline)
+HOOK("fexit", fexit, serve_trampoline)
 
 /* A task's own number, that of its process when it is the first thread; 0: it cannot be read. */
 static __always_inline __u32 number_of(__u64 task)

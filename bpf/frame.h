@@ -1,8 +1,8 @@
 /*
- * frame: what is known of one hit, on the stack of its stub.
+ * frame: what is known of one hit, on the stack of the program that serves it.
  *
  * Global functions take it by its address, so each is verified once.  They take nothing else of
- * the stub's: what lies in the hook's context is read at the address in `context`.
+ * the program's: what lies in the hook's context is read at the address in `context`.
  */
 #ifndef CRUMB_FRAME_H
 #define CRUMB_FRAME_H

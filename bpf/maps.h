@@ -30,6 +30,7 @@ struct wire {
 	enum seen seen;
 	enum bell bell;
 	enum family_key family_key;
+	enum feature feature;
 	struct text text;
 	struct small_key small_key;
 	struct large_key large_key;
@@ -166,18 +167,17 @@ __u32 locks[LOCKS] __attribute__((aligned(64)));
 /* The PID namespace whose numbers the script knows; 0: the first, which has the kernel's own. */
 const volatile __u64 pidns_dev, pidns_ino;
 
-/* Empty, and of each copy of the object its own; see keep_own_stack(). */
+/* Of each copy of the object its own: the program that serves the hits of the one that is attached. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u32);
-} no_programs SEC(".maps");
+} serving SEC(".maps");
 
-/*
- * Of each copy of the object its own: whether its program begins and ends pairs.  The verifier
- * leaves out what a copy never does.
- */
-const volatile bool with_pairs SEC(".rodata.copy");
+/* Of each copy of the object its own: enum feature.  The verifier leaves out the others. */
+const volatile __u32 features SEC(".rodata.copy");
+
+#define WITH(feature) (features & FEATURE_##feature)
 
 #endif

@@ -235,6 +235,18 @@ enum body_flag {
 	BODY_BEGINS = 512, /* a call whose return begins a span */
 };
 
+/* What a body may want of the program that serves its sites. */
+enum feature {
+	FEATURE_PAIRS = 1, /* calls and spans */
+	FEATURE_STEPS = 2,
+	FEATURE_ARITHMETIC = 4, /* and these three are what some steps do */
+	FEATURE_COMPARISONS = 8,
+	FEATURE_TEXTS = 16,
+	FEATURE_EVENTS = 32,
+	FEATURE_TABLES = 64,
+	FEATURE_STACKS = 128,
+};
+
 /*
  * What to do at a site: a rule, compiled for the places where its values lie.  Immutable from
  * when it is published until nothing can refer to it any more.

@@ -1,5 +1,6 @@
 -- Each program of the engine at its hook: hits, what the context holds, stacks, and calls.
 local cookies = require "support.cookies"
+local core = require "crumb.core"
 local Engine = require "support.engine"
 local lab = require "support.lab"
 local Victim = require "support.victim"
@@ -41,16 +42,16 @@ end
 
 describe("a hit", function()
 	local HOOKS <const> = {
-		{ "kprobe", "on_probe", "kprobe:" .. GETPGID, "getpgid" },
-		{ "kretprobe", "on_probe", "kretprobe:" .. GETPGID, "getpgid" },
-		{ "kprobe.multi", "on_kprobe_multi", "kprobe:" .. GETPGID, "getpgid" },
-		{ "uprobe", "on_probe", "uprobe:build/fixtures/victim:hit_a", "hit_a" },
-		{ "uprobe.multi", "on_uprobe_multi", "uprobe:build/fixtures/victim:hit_a", "hit_a" },
-		{ "tracepoint", "on_tracepoint", "tracepoint:syscalls:sys_enter_getpgid", "getpgid" },
-		{ "rawtracepoint", "on_raw_tp", "rawtracepoint:task_rename", "rename" },
-		{ "fentry", "on_fentry", "fentry:" .. GETPGID, "getpgid", GETPGID },
-		{ "fexit", "on_fexit", "fexit:" .. GETPGID, "getpgid", GETPGID },
-		{ "software", "on_perf_event", "software:page-faults:1", "fault" },
+		{ "kprobe", "serve_probe", "kprobe:" .. GETPGID, "getpgid" },
+		{ "kretprobe", "serve_probe", "kretprobe:" .. GETPGID, "getpgid" },
+		{ "kprobe.multi", "serve_kprobe_multi", "kprobe:" .. GETPGID, "getpgid" },
+		{ "uprobe", "serve_probe", "uprobe:build/fixtures/victim:hit_a", "hit_a" },
+		{ "uprobe.multi", "serve_uprobe_multi", "uprobe:build/fixtures/victim:hit_a", "hit_a" },
+		{ "tracepoint", "serve_tracepoint", "tracepoint:syscalls:sys_enter_getpgid", "getpgid" },
+		{ "rawtracepoint", "serve_raw_tp", "rawtracepoint:task_rename", "rename" },
+		{ "fentry", "serve_fentry", "fentry:" .. GETPGID, "getpgid", GETPGID },
+		{ "fexit", "serve_fexit", "fexit:" .. GETPGID, "getpgid", GETPGID },
+		{ "software", "serve_perf_event", "software:page-faults:1", "fault" },
 	}
 
 	for _, row in ipairs(HOOKS) do
@@ -80,7 +81,7 @@ end)
 describe("the context", function()
 	it("of a tracepoint is its record", function()
 		need("tracepoint", "cookie")
-		local engine <close> = open "on_tracepoint"
+		local engine <close> = open "serve_tracepoint"
 		engine:body(BODY, {
 			event = true, outputs = { { "SLOT", 0 } },
 			steps = of_victim { op = "CONTEXT", to = 0, value = 16, width = 8, signed = true },
@@ -92,7 +93,7 @@ describe("the context", function()
 
 	it("has the stack of the kernel, which may be a key", function()
 		need("tracepoint", "cookie")
-		local engine <close> = open "on_tracepoint"
+		local engine <close> = open "serve_tracepoint"
 		engine:body(BODY, {
 			event = true, kstack = true, ustack = true, outputs = { { "KSTACK" }, { "USTACK" } },
 			row = true, small = true, stack_keys = true, by = { { "KSTACK" }, { "USTACK" } }, steps = of_victim(),
@@ -134,7 +135,7 @@ describe("a call of the kernel", function()
 
 	local RETVAL <const> = { op = "CONTEXT", to = 0, value = Engine.offset "retval" }
 
-	for hook, program in pairs { kprobe = "on_probe", ["kprobe.multi"] = "on_kprobe_multi" } do
+	for hook, program in pairs { kprobe = "serve_probe", ["kprobe.multi"] = "serve_kprobe_multi" } do
 		it("is paired by " .. hook, function()
 			need(hook, "cookie")
 			local engine <close> = open(program)
@@ -146,21 +147,42 @@ describe("a call of the kernel", function()
 
 	it("is paired by fentry and fexit", function()
 		need("fentry", "cookie")
-		local engine <close> = open("on_fentry", GETPGID)
-		local exit <const> = engine:add("on_fexit", GETPGID)
+		local engine <close> = open("serve_fentry", GETPGID)
+		local exit <const> = engine:add("serve_fexit", GETPGID)
 		engine:attach("fentry:" .. GETPGID, SITE, "OPEN")
 		engine:attach("fexit:" .. GETPGID, SITE, "RETURN", nil, exit)
 		pairs_up(engine, { op = "CONTEXT", to = 0, value = 8 })
 	end)
 end)
 
-describe("a copy without pairs", function()
-	it("takes every hit as one", function()
-		local engine <close> = Engine.open { with_pairs = false }
+describe("a copy with few features", function()
+	local function ending(features, body)
+		local engine <close> = Engine.open { features = features }
 		engine:site(SITE, BODY)
-		engine:body(BODY, { row = true, small = true, identity = { 0, 0, 0, 0, 0, 0, 0, 0 } })
+		engine:body(BODY, body)
 		engine:attach("uprobe:build/fixtures/victim:hit_a", SITE)
 		victim:call("hit_a", 9)
-		assert.same({ aggregated = 9 }, engine:account(SITE))
+		return engine:account(SITE)
+	end
+	local ROW <const> = { row = true, small = true, identity = { 0, 0, 0, 0, 0, 0, 0, 0 } }
+
+	it("does what it has them for", function()
+		assert.same({ aggregated = 9 }, ending({ "TABLES" }, ROW))
+		assert.same({ sent = 9 }, ending({ "EVENTS" }, { event = true }))
+		assert.same({ aggregated = 9 }, ending({}, {}))
+	end)
+
+	it("accepts no hit by steps that it cannot take", function()
+		local by_steps <const> = { steps = { { op = "EQ", a = "PID", value = victim.pid } } }
+		assert.same({ filtered = 9 }, ending({ "TABLES" }, by_steps))
+		assert.same({ aggregated = 9 }, ending({ "STEPS", "COMPARISONS" }, by_steps))
+	end)
+
+	it("is smaller for the verifier", function()
+		local major <const>, minor <const> = select(2, core.versions()):match "^(%d+)%.(%d+)"
+		if tonumber(major) * 100 + tonumber(minor) < 608 then pending "this kernel verifies all global functions" end
+		local few <close> = Engine.open { features = {} }
+		local all <close> = Engine.open()
+		assert.is_true(2 * few.program:info().verified_instructions < all.program:info().verified_instructions)
 	end)
 end)

@@ -7,6 +7,7 @@ local sites = require "crumb.bpf.sites"
 local target = require "crumb.target"
 local Victim = require "support.victim"
 
+local ALL <const> = 0xffffffff -- of enum feature
 local UPROBE <const> = "uprobe:build/fixtures/victim:"
 
 local before, one, victim
@@ -37,7 +38,7 @@ end
 local function attach(symbol, number)
 	local opened <const> = {}
 	local found <const> = assert(sites.resolve({ target.parse(UPROBE .. symbol) }, {}, opened))
-	local copy <const> = assert(one.programs:take(found[1]))
+	local copy <const> = assert(one.programs:take(found[1], nil, ALL))
 	local link <const> = copy.program:link()
 	assert(links.attach(link, copy.program, found, { number }))
 	for _, file in pairs(opened) do file.elf:close() end
@@ -174,11 +175,11 @@ describe("the engine", function()
 
 	it("gives a tracepoint a copy of its own for each probe", function()
 		local site <const> = { kind = "tracepoint", key = "a:b", category = "a", name = "b" }
-		local first <const> = assert(one.programs:take(site))
-		local second <const> = assert(one.programs:take(site))
+		local first <const> = assert(one.programs:take(site, nil, ALL))
+		local second <const> = assert(one.programs:take(site, nil, ALL))
 		assert.not_equal(first.program, second.program)
 		one.programs.release(first, site)
-		assert.equal(first, one.programs:take(site))
-		assert.equal(first, one.programs:take { kind = "tracepoint", key = "a:c" })
+		assert.equal(first, one.programs:take(site, nil, ALL))
+		assert.equal(first, one.programs:take({ kind = "tracepoint", key = "a:c" }, nil, ALL))
 	end)
 end)

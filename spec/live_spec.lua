@@ -63,6 +63,36 @@ describe("a rule that changes under fire", function()
 		assert.equal(1, layouts)
 	end)
 
+	-- Each stage wants of the program what it could not do before.
+	it_traces("gets all that it wants of its program, and loses no hit", function(trace, victim)
+		local STAGES <const> = {
+			{ capture = { start = "bytes(arg0, 2)" } }, { where = "arg1 + 1 >= 0" }, { where = "str(arg0) != 'zeta'" }, { count = true },
+			{ count = true, by = { "kstack" } }, { capture = { rest = "kstack" } },
+		}
+		local seen, calls <const> = 0, lab.times(20000)
+		local probe <const> = assert(trace:probe { UPROBE .. "say", pid = victim.pid, handler = function() seen = seen + 1 end })
+		local function await(hits)
+			assert.truthy(lab.eventually(function()
+				trace:poll(0.001)
+				return probe:stats().hits >= hits
+			end))
+		end
+		for number, stage in ipairs(STAGES) do
+			victim.input:write("say ", calls, "\n")
+			victim.input:flush()
+			await((number - 1) * calls + calls // 8)
+			assert(probe:set(stage))
+			await(number * calls)
+			victim.output:read "l"
+		end
+		trace:poll()
+		local stats <const>, counted = probe:stats(), 0
+		tracer.adds_up(stats, #STAGES * calls)
+		assert.same({ 0, seen }, { stats.filtered, stats.sent })
+		for _, row in ipairs(probe:read()) do counted = counted + row.count end
+		assert.is_true(counted >= calls and counted < 3 * calls) -- from the fifth stage on
+	end, { rows = 64 })
+
 	-- Three that run on two processors: programs are preempted in the midst of a body.
 	it_traces("tears no event of a program that was preempted", function(trace, victim)
 		local total <const> = lab.times(60000)

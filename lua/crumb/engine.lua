@@ -126,6 +126,11 @@ local function take_resources(self, plan)
 	return numbers, taken
 end
 
+--- What the programs at the sites of a plan must be able to do.
+---@param plan table
+---@return integer bits of enum feature
+function Engine:needs(plan) return body.needs(plan, self.wire) end
+
 ---@class crumb.Body what a published rule is
 ---@field number integer
 ---@field generation integer

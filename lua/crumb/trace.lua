@@ -121,8 +121,8 @@ end
 ---@param more table places, pairs, …
 ---@return crumb.Live
 function Trace:live(given, probe, more)
-	more.engine, more.resolve, more.rows, more.pid =
-		self.engine, probe.resolve, given.rows or math.max(ROWS, 2 * #more.places), given.pid
+	more.engine, more.attachment, more.resolve = self.engine, probe.attachment, probe.resolve
+	more.rows, more.pid = given.rows or math.max(ROWS, 2 * #more.places), given.pid
 	more.ring = function() return ring_of(self, given) end
 	return live.new(more)
 end

@@ -8,12 +8,14 @@ local Victim = require "support.victim"
 
 local ENUMS <const> = {
 	"limit", "role", "op", "flag", "builtin", "reg", "output_kind", "key_kind", "aggregate_op", "body_flag", "bell", "seen",
+	"feature",
 }
 local FLAGS <const> = { "event", "row", "small", "kstack", "ustack", "call", "scratch", "stack_keys", "once" }
 local WORDS <const> = { SLOT = 1, SITE = 1, COMM = 2, STRING = 8, KSTACK = 1, USTACK = 1, SAVED_STRING = 8 }
 local MEASURES <const> = { ticks = true, spent = true, seen = true }
 local BODIES <const> = 8 -- that specs use
-local OWN <const> = { [".rodata.copy"] = true, no_programs = true }
+local OWN <const> = { [".rodata.copy"] = true, serving = true }
+local ALL <const> = 0xffffffff -- of enum feature
 local VERDICT <const> = { accept = 254, reject = 255 }
 local UPROBE_MULTI <const> = bpf.features().hooks["uprobe.multi"].available
 
@@ -37,27 +39,33 @@ local function numbers()
 	return setmetatable(all, { __index = function(_, name) error("no " .. name, 2) end })
 end
 
+local function bits_of(features)
+	local number <const>, bits = numbers(), 0
+	for _, name in ipairs(features) do bits = bits | number["FEATURE_" .. name] end
+	return bits
+end
+
 --- The program for a uprobe on this kernel.
-Engine.UPROBE = UPROBE_MULTI and "on_uprobe_multi" or "on_probe"
+Engine.UPROBE = UPROBE_MULTI and "serve_uprobe_multi" or "serve_probe"
 
 -- The engine's object, of which one program is loaded, for the function `target` if it is fentry or fexit.
 local function copy(program, target, prepare)
 	local object <const> = assert(bpf.open { bytes = core.engine(), name = "engine" })
 	for name, one in pairs(object.programs) do one:set_autoload(name == program) end
-	object.globals.with_pairs = true
+	object.globals.features = ALL
 	if target then assert(object.programs[program]:set_attach_target(target)) end
 	prepare(object)
 	return assert(object:load())
 end
 
 --- Loads one program of the engine.
----@param given { program: string?, target: string?, with_pairs: boolean? }? target: the function of a fentry or fexit
---- program; ring, pairs, stacks, small, large: how much these hold
+---@param given { program: string?, target: string?, features: string[]? }? target: the function of a fentry or fexit
+--- program; features: those it has, instead of all; ring, pairs, stacks, small, large: how much these hold
 function Engine.open(given)
 	given = given or {}
 	local program <const> = given.program or Engine.UPROBE
 	local object <const> = copy(program, given.target, function(object)
-		object.globals.with_pairs = given.with_pairs ~= false
+		if given.features then object.globals.features = bits_of(given.features) end
 		object.maps.first_ring:set_max_entries(given.ring or 1 << 16)
 	end)
 	local self <const> = setmetatable({

@@ -65,6 +65,26 @@ local function flags_of(plan, wire)
 	return bits
 end
 
+--- What the programs at its sites must be able to do.
+---@param plan table
+---@param wire crumb.Wire
+---@return integer bits of enum feature
+function body.needs(plan, wire)
+	local feature <const>, op <const> = wire.feature, wire.op
+	local bits = bits_of({ event = "EVENTS", row = "TABLES", kstack = "STACKS", ustack = "STACKS", stack_keys = "STACKS" }, plan,
+		feature)
+	if #(plan.aggregate or {}) > 0 then bits = bits | feature.TABLES end
+	for _, one in ipairs(plan.steps) do
+		local number <const> = op[one.op]
+		if number < op.ACCEPT then
+			bits = bits | feature.STEPS
+				| (number >= op.TEXT_EQ and feature.TEXTS or number >= op.EQ and feature.COMPARISONS
+					or number >= op.ADD and feature.ARITHMETIC or 0)
+		end
+	end
+	return bits
+end
+
 --- Encodes a plan for `bodies:update`.
 ---@param plan table see doc/design/0002-tracer.md
 ---@param wire crumb.Wire

@@ -2,12 +2,14 @@
 --
 -- Each is loaded from a further copy of the engine's object, which shares the first one's maps. A tracepoint takes a
 -- program once, and a fentry program is loaded for one function: who finds a copy taken gets another.
+-- What is attached only goes on to what serves: a program with the features that are wanted there, in whose place comes
+-- another, between two hits, when more are.
 
 local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
 local members <const> = require "crumb.bpf.object"
 
-local features <const> = lazy "crumb.bpf.features"
+local available <const> = lazy "crumb.bpf.features"
 local kernel <const> = lazy "crumb.names.kernel"
 
 local ESRCH <const> = 3
@@ -24,8 +26,6 @@ local PROGRAMS <const> = {
 	profile = { "on_perf_event" }, software = { "on_perf_event" }, hardware = { "on_perf_event" },
 }
 PROGRAMS.kretprobe, PROGRAMS.uretprobe = PROGRAMS.kprobe, PROGRAMS.uprobe
-
-local OWN <const> = { [".rodata.copy"] = true, no_programs = true } -- the maps that each copy has for itself
 
 -- Of these, what a copy's program may be attached to only once.
 local ONCE <const> = { tracepoint = true, fentry = true, fexit = true }
@@ -49,50 +49,109 @@ function Programs.serving(site)
 	local row <const> = PROGRAMS[hook]
 	if not row[2] then return row[1], hook end
 	if hook == "kprobe" and (site.offset or 0) ~= 0 then return row[1], hook, "kprobe.multi takes no offset" end
-	local multi <const> = features.hook(row[2])
+	local multi <const> = available.hook(row[2])
 	if multi.available then return row[3], row[2] end
 	return row[1], hook, multi.why
 end
 
-local function open_copy(self, name, target, with_pairs)
+local function choose(object, names, target)
+	for _, program in pairs(object.programs) do program:set_autoload(false) end
+	for _, name in ipairs(names) do
+		local program <const> = object.programs[name]
+		program:set_autoload(true)
+		if target then
+			local chosen <const>, why <const>, errno <const> = program:set_attach_target(target)
+			if not chosen then
+				return nil, errno == ESRCH and ("the kernel's BTF has no '%s'%s"):format(target, kernel.near(target)) or why, errno
+			end
+		end
+	end
+	return true
+end
+
+-- All maps but the copy's own are the first object's; `serving`: another copy's.
+local function share_maps(self, object, serving)
+	for name, map in pairs(object.maps) do
+		local from = self.maps[name]
+		if name == ".rodata.copy" then from = nil elseif name == "serving" then from = serving end
+		if from then
+			local shared <const>, why <const>, errno <const> = map:share(from)
+			if not shared then return nil, why, errno end
+		end
+	end
+	return true
+end
+
+-- A further copy of the object, with some programs loaded.
+local function load_copy(self, names, target, features, serving)
 	local object <const>, message <const>, errno <const> = core.object(self.bytes, "crumb", "the engine")
 	if not object then return nil, message, errno end
 	members(object)
-	for other, program in pairs(object.programs) do program:set_autoload(other == name) end
-	local program <const> = object.programs[name]
-	if target then
-		local chosen <const>, why <const>, number <const> = program:set_attach_target(target)
-		if not chosen then
-			object:close()
-			return nil, number == ESRCH and ("the kernel's BTF has no '%s'%s"):format(target, kernel.near(target)) or why, number
-		end
+	object.globals.features = features
+	local done, why, number = choose(object, names, target)
+	if done then done, why, number = share_maps(self, object, serving) end
+	if done then
+		done, why, number = object:load()
+		if not done then why = ("load the engine's %s: %s"):format(names[1], why) end
 	end
-	object.globals.with_pairs = with_pairs
-	for map_name, map in pairs(object.maps) do
-		if OWN[map_name] then goto continue end
-		local shared <const>, why <const>, number <const> = map:share(self.maps[map_name])
-		if not shared then
-			object:close()
-			return nil, why, number
-		end
-		::continue::
-	end
-	local loaded <const>, why <const>, number <const> = object:load()
-	if not loaded then
+	if done then return object end
+	object:close()
+	return nil, why, number
+end
+
+local function serving_name(name) return (name:gsub("^on_", "serve_")) end
+
+-- Puts a loaded program in the place of the one that serves.
+local function exchange(copy, object, features)
+	local done <const>, message <const>, errno <const> =
+		copy.object.maps.serving:update(0, object.programs[serving_name(copy.name)])
+	if not done then return nil, message, errno end
+	copy.features = features
+	return true
+end
+
+-- What has no features serves its hits itself.
+local function open_copy(self, name, target, features)
+	local object <const>, message <const>, errno <const> =
+		load_copy(self, features and { name, serving_name(name) } or { name }, target, features or 0)
+	if not object then return nil, message, errno end
+	local copy <const> = { object = object, program = object.programs[name], name = name, target = target, taken = {} }
+	if not features then return copy end
+	local done <const>, why <const>, number <const> = exchange(copy, object, features)
+	if done then return copy end
+	object:close()
+	return nil, why, number
+end
+
+--- Makes sure that what serves a copy's hits has these features. No hit is missed, or comes twice.
+--- Errors: nil, message, errno, and then it serves as before.
+---@param copy table
+---@param features integer bits of enum feature
+---@return true?, string?, integer?
+function Programs:provide(copy, features)
+	local wanted <const> = features | copy.features
+	if wanted == copy.features then return true end
+	local object <const>, message <const>, errno <const> =
+		load_copy(self, { serving_name(copy.name) }, copy.target, wanted, copy.object.maps.serving)
+	if not object then return nil, message, errno end
+	local done <const>, why <const>, number <const> = exchange(copy, object, wanted)
+	if not done then
 		object:close()
-		return nil, ("load the engine's %s: %s"):format(name, why), number
+		return nil, why, number
 	end
-	return { object = object, program = program, target = target, with_pairs = with_pairs, taken = {} }
+	if copy.richer then copy.richer:close() end
+	copy.richer = object
+	return true
 end
 
 --- A loaded program that can be attached to the site; until `release` nobody else gets it for that.
 --- Errors: nil, message, errno.
 ---@param site crumb.Site
 ---@param name string? nil: what serves the site
----@param with_pairs boolean? whether pairs begin or end there
+---@param features integer? bits of enum feature; nil: it is a program that knows none
 ---@return { program: crumb.Program }? copy
 ---@return string?, integer?
-function Programs:take(site, name, with_pairs)
+function Programs:take(site, name, features)
 	name = name or Programs.serving(site)
 	local hook <const> = site.hook or site.kind
 	local target <const> = (hook == "fentry" or hook == "fexit") and site.name or nil
@@ -100,14 +159,18 @@ function Programs:take(site, name, with_pairs)
 	local copies <const> = self.copies[name] or {}
 	self.copies[name] = copies
 	for _, copy in ipairs(copies) do
-		if copy.target == target and (copy.with_pairs or not with_pairs) and not (place and copy.taken[place]) then
+		if copy.target == target and not (place and copy.taken[place]) then
+			if features then
+				local done <const>, message <const>, errno <const> = self:provide(copy, features)
+				if not done then return nil, message, errno end
+			end
 			if place then copy.taken[place] = true end
 			return copy
 		end
 	end
-	local copy <const>, message <const>, errno <const> = open_copy(self, name, target, with_pairs or false)
+	local copy <const>, message <const>, errno <const> = open_copy(self, name, target, features)
 	if not copy then
-		local refused <const> = features.refused(hook, 1)
+		local refused <const> = available.refused(hook, 1)
 		return nil, refused and ("attach %s: %s"):format(site.target, refused) or message, errno
 	end
 	if place then copy.taken[place] = true end
@@ -123,7 +186,10 @@ end
 
 function Programs:close()
 	for _, copies in pairs(self.copies) do
-		for _, copy in ipairs(copies) do copy.object:close() end
+		for _, copy in ipairs(copies) do
+			copy.object:close()
+			if copy.richer then copy.richer:close() end
+		end
 	end
 	self.copies = {}
 end

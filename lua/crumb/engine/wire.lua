@@ -7,7 +7,7 @@ local wire = {}
 local PREFIX <const> = {
 	limit = "", role = "ROLE_", op = "OP_", flag = "FLAG_", builtin = "BUILTIN_", reg = "REG_", output_kind = "OUTPUT_",
 	key_kind = "KEY_", verdict = "", aggregate_op = "AGGREGATE_", body_flag = "BODY_", bell = "BELL_", family_key = "",
-	seen = "SEEN_",
+	seen = "SEEN_", feature = "FEATURE_",
 }
 local STRUCTS <const> = { "site", "account" }
 

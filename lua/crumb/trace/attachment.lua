@@ -19,10 +19,9 @@ local programs <const> = require "crumb.engine.programs"
 ---@field engine crumb.Engine
 ---@field parts crumb.Part[]
 ---@field taken { copy: table, site: crumb.Site }[] what is nobody else's until it is released
+---@field features integer bits of enum feature that its programs have
 local Attachment = {}
 Attachment.__index = Attachment
-
-local ROLE <const> = 32 -- the bit of the kernel's cookie where it begins
 
 local FILTERED <const> = { uprobe = true, uretprobe = true }
 
@@ -36,9 +35,9 @@ local function filters(site, multi)
 	return tonumber(major) * 1000 + tonumber(minor) >= 6010
 end
 
-local function take(self, site, bits)
+local function take(self, site)
 	local name <const>, mechanism <const>, why <const> = programs.serving(site)
-	local copy <const>, message <const>, errno <const> = self.engine.programs:take(site, name, bits >> ROLE ~= 0)
+	local copy <const>, message <const>, errno <const> = self.engine.programs:take(site, name, self.features)
 	if not copy then return nil, message, errno end
 	return { copy = copy, sites = {}, bits = {}, mechanism = mechanism, why = why }
 end
@@ -50,7 +49,7 @@ local function parts_of(self, sites, bits, taken)
 		local lane <const> = programs.lane(site)
 		local part = lane and by_lane[lane]
 		if not part then
-			local fresh <const>, message <const>, errno <const> = take(self, site, bits[i])
+			local fresh <const>, message <const>, errno <const> = take(self, site)
 			if not fresh then return nil, message, errno end
 			if not lane then taken[#taken + 1] = { site = site, copy = fresh.copy } end
 			part = by_copy[fresh.copy]
@@ -64,6 +63,20 @@ local function parts_of(self, sites, bits, taken)
 		part.sites[at], part.bits[at] = site, bits[i]
 	end
 	return parts
+end
+
+--- Has its programs do what these features are, from now on.
+--- Errors: nil, message, errno, and then what they did before.
+---@param features integer bits of enum feature
+---@return true?, string?, integer?
+function Attachment:need(features)
+	local wanted <const> = self.features | features
+	for _, part in ipairs(self.parts) do
+		local done <const>, message <const>, errno <const> = self.engine.programs:provide(part.copy, wanted)
+		if not done then return nil, message, errno end
+	end
+	self.features = wanted
+	return true
 end
 
 --- Attaches sites, each with the integer that the engine is to get there; a site may come several times.
@@ -168,4 +181,4 @@ end
 
 ---@param engine crumb.Engine
 ---@return crumb.Attachment
-return function(engine) return setmetatable({ engine = engine, parts = {}, taken = {} }, Attachment) end
+return function(engine) return setmetatable({ engine = engine, parts = {}, taken = {}, features = 0 }, Attachment) end

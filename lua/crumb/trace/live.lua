@@ -24,6 +24,7 @@ local EINVAL <const> = 22
 
 ---@class crumb.Live
 ---@field engine crumb.Engine
+---@field attachment crumb.Attachment of the places
 ---@field places crumb.Place[]
 ---@field rule crumb.Rule? what is published
 ---@field columns crumb.Columns? of its rows
@@ -155,9 +156,14 @@ end
 -- What the plans need besides bodies; of those of beginnings it is where stacks are kept.
 local function prepare(self, plans, openings)
 	local wanted <const> = { pairs = self.pairs }
-	for plan in pairs(openings or {}) do wanted.stacks = wanted.stacks or plan.stack_keys end
+	local features = self.pairs and self.engine.wire.feature.PAIRS or 0
+	for plan in pairs(openings or {}) do
+		wanted.stacks = wanted.stacks or plan.stack_keys
+		features = features | self.engine:needs(plan)
+	end
 	if wanted.stacks then self.engine.stacks:hold(self, true) end
 	for plan in pairs(plans) do
+		features = features | self.engine:needs(plan)
 		wanted.stacks = wanted.stacks or plan.stack_keys
 		if plan.event and not self.ring_number then
 			local number <const>, message <const>, errno <const> = self.ring()
@@ -170,7 +176,7 @@ local function prepare(self, plans, openings)
 		if is_wanted then map, message, errno = self.engine:only(name) end
 		if not map then return nil, message, errno end
 	end
-	return true
+	return self.attachment:need(features)
 end
 
 -- All of the bodies but those that are kept.
@@ -328,10 +334,10 @@ function Live:drop()
 end
 
 --- What a rule is made to hold at, or, with `openings`, between.
---- Shape: { engine =, resolve = what words mean by kind (crumb.trace.event), places =, rows = of a table, pairs = BOOLEAN,
---- once = whether each site reports once,
---- ring = function() → its number }, and of spans { openings = places, opening = function(rule, from) → what is to be
---- compiled for those of a beginning, owner = the number of their pairs }
+--- Shape: { engine =, attachment = of the places, resolve = what words mean by kind (crumb.trace.event), places =,
+--- rows = of a table, pairs = BOOLEAN, once = whether each site reports once, ring = function() → its number }, and of
+--- spans { openings = places, opening = function(rule, from) → what is to be compiled for those of a beginning,
+--- owner = the number of their pairs }
 ---@param given table
 ---@return crumb.Live
 function live.new(given) return setmetatable(given, Live) end
