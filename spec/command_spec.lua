@@ -67,7 +67,27 @@ describe("the command line", function()
 			local why <const> = ("crumb: --top: expected a whole number from 1 on, got '%s'"):format(text)
 			check(2, "", why .. try, "funccount", "--top=" .. text, "x")
 		end
-		check(2, "", "crumb: --min: expected a number, got '1.2.3'" .. try, "fsslower", "--min", "1.2.3")
+		for _, text in ipairs { "1.2.3", "1e300", "9999999999", "-1" } do
+			local why <const> = ("crumb: --min: expected a number from 0 to 1000000000, got '%s'"):format(text)
+			check(2, "", why .. try, "fsslower", "--min=" .. text)
+		end
+		for _, tool in ipairs { "tcpaccept", "tcpconnect", "tcplife" } do
+			for _, port in ipairs { "0", "65536", "-1", "ssh" } do
+				local why <const> = ("crumb: --port: expected a whole number from 1 to 65535, got '%s'"):format(port)
+				check(2, "", why .. try, tool, "--port=" .. port)
+			end
+		end
+		check(2, "", "crumb: --length: expected a whole number from 1 to 4096, got '4097'" .. try, "sslsniff", "--length", "4097")
+		check(2, "", "crumb: --depth: expected a whole number from 1 on, got '0'" .. try, "callgraph", "--depth", "0", "x")
+		check(2, "", "crumb: --older: '-1' is no time: write 10, 0.5, 100ms, 5s or 2m" .. try, "memleak", "--older=-1")
+		check(2, "", "crumb: --max: 'x' is no time: write 10, 0.5, 100ms, 5s or 2m" .. try, "offcputime", "--max", "x")
+		check(2, "", "crumb: --min is more than --max: no wait is both" .. try, "offcputime", "--min", "2ms", "--max", "1999us")
+		check(2, "", "crumb: --shell: /no/such: No such file or directory" .. try, "bashreadline", "--shell", "/no/such")
+		local none <const> = "crumb: --%s: there is no %s 'no such' (there are "
+		for kind, words in pairs { disk = { "disk", "biosnoop" }, type = { "file system", "fsslower" } } do
+			local text <const>, status <const>, errors <const> = cli.run(words[2], "--" .. kind, "no such")
+			assert.same({ "", 2, none:format(kind, words[1]) }, { text, status, errors:sub(1, #none:format(kind, words[1])) })
+		end
 		check(2, "", "crumb: --signal: expected a signal, such as KILL, SIGKILL or 9, got 'x'" .. try, "killsnoop", "--signal", "x")
 		check(2, "", "crumb: --command: '|' is the shell's: for a shell write -c \"sh -c '…'\"" .. try, "-c", "ls | wc", "-e", "")
 		check(2, "", "crumb: option '--csv' can not be used together with option '--json'" .. try, "--json", "--csv")
@@ -495,8 +515,8 @@ describe("crumb top", function()
 			.. "say max = 2 (--max-sites 2), or choose with only\n", table.unpack(options))
 		options[4] = "2"
 		assert.equal(0, (select(2, cli.run(table.unpack(options)))))
-		check(2, "", "crumb: --max-sites: expected a whole number from 1 on, got '0'\nTry 'crumb --help'.\n", "--max-sites", "0",
-			"-e", "")
+		check(2, "", "crumb: --max-sites: expected a whole number from 1 to 1048576, got '0'\nTry 'crumb --help'.\n",
+			"--max-sites", "0", "-e", "")
 	end)
 
 	it("draws in place on a terminal until q is pressed", function()

@@ -215,6 +215,6 @@ describe("memleak", function()
 	end)
 
 	it("needs a process", function()
-		assert.same({ "", 1, "crumb: whose memory? Say -p PID or -c COMMAND\n" }, { cli.run "memleak" })
+		assert.same({ "", 2, "crumb: whose memory? Say -p PID or -c COMMAND\nTry 'crumb --help'.\n" }, { cli.run "memleak" })
 	end)
 end)

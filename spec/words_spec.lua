@@ -30,6 +30,9 @@ describe("the words of a command", function()
 		assert.same({ 10, 0.5, 0.1, 5, 120, 3600, 0 }, { words.duration "10", words.duration ".5", words.duration "100ms",
 			words.duration "5s", words.duration "2m", words.duration "1h", (words.duration "0") })
 		for _, wrong in ipairs { "", ".", "s", "1d", "-1", "1e3", "0x10", "1 s", "nan" } do assert.is_nil(words.duration(wrong)) end
+		assert.same({ nil, "'999999h' is more than a century" }, { words.duration "999999h" })
+		assert.same({ nil, "'x' is no time: write 10, 0.5, 100ms, 5s or 2m" }, { words.nanoseconds "x" })
+		assert.same({ 300000, 10000, 3000000000 }, { (words.nanoseconds "0.3ms"), (words.nanoseconds "10us"), (words.nanoseconds "3") })
 		assert.equal(42, words.pid "42")
 		for _, wrong in ipairs { "", "0", "-1", "1.5", "x", "99999999999999999999" } do assert.is_nil(words.pid(wrong)) end
 	end)

@@ -351,7 +351,7 @@ end
 ---@param n integer
 ---@return table[] rows the same
 function aggregate.top(rows, n)
-	for i = #rows, n + 1, -1 do rows[i] = nil end
+	for i = #rows, math.min(n, #rows) + 1, -1 do rows[i] = nil end
 	return rows
 end
 

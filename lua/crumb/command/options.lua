@@ -9,6 +9,7 @@ local words <const> = lazy "crumb.command.words"
 local options = {}
 
 local MARGIN <const> = 25 -- columns of an option's names
+local MOST_SITES <const> = 1 << 20 -- of a trace
 
 local USAGE <const> = [[
 crumb [OPTIONS] SCRIPT.lua [ARGUMENT...]   a script; - is the standard input
@@ -53,7 +54,7 @@ function options.common(parser)
 	parser:option "--command":hidden_name "-c":argname "COMMAND":convert(words.of_command)
 		:description "Start a command, trace only it, end with it and its status (-c)."
 	parser:flag "--follow":description "With -p or -c: its children too."
-	parser:option "--max-sites":argname "N":convert(words.count)
+	parser:option "--max-sites":argname "N":convert(words.between(1, MOST_SITES))
 		:description "Attach a probe to so many places at most: 2,000 otherwise."
 	options.forms(parser)
 	parser:flag "-q --quiet":description "Say nothing of losses."

@@ -11,8 +11,8 @@ local tools = {}
 ---@class crumb.Tool
 ---@field summary string a line
 ---@field example string what one may type
----@field options fun(parser: table, read: { count: function, number: function })? adds its own; `read`: what
---- converts a number
+---@field options fun(parser: table, read: table)? adds its own; `read`: what converts texts,
+--- crumb.command.words
 ---@field run fun(session: crumb.Session, given: table) attaches; the session runs then, and prints the rows
 
 --- Their names, in order.

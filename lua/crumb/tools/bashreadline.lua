@@ -15,17 +15,17 @@ end
 return {
 	summary = "Shows lines that are typed at bash's prompts.",
 	example = "crumb bashreadline",
-	options = function(parser)
-		parser:option "--shell":argname "PATH":default "/bin/bash":description "The bash that is meant."
+	options = function(parser, read)
+		parser:option "--shell":argname "PATH":convert(read.file):description "The bash that is meant: otherwise /bin/bash."
 	end,
 	run = function(session, given)
-		local names <const> = users()
+		local names <const>, shell <const> = users(), given.shell or "/bin/bash"
 		session:probe {
 			-- A bash with a readline of its own; or one that shares the library with others, who are not meant.
-			either = { ("uretprobe:%s:readline"):format(given.shell), "uretprobe:libreadline:readline" },
+			either = { ("uretprobe:%s:readline"):format(shell), "uretprobe:libreadline:readline" },
 			cookie = function(site) return site.target:find "^uretprobe:libreadline:" and SHARED or OWN end,
 			where = "retval ~= 0 and (cookie == $own or comm == $shell)",
-			params = { own = OWN, shell = given.shell:match "[^/]*$" },
+			params = { own = OWN, shell = shell:match "[^/]*$" },
 			capture = { line = "str(retval, 1024)" },
 			handler = function(event)
 				event.user = names[event.uid] or event.uid

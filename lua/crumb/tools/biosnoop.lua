@@ -13,13 +13,11 @@ local KINDS <const> = { R = "read", W = "write", F = "flush", D = "discard" }
 return {
 	summary = "Shows each request to a disk: whose it is, which bytes, how long it waited, and how long it took.",
 	example = "crumb biosnoop --disk sda",
-	options = function(parser)
-		parser:option "--disk":argname "NAME":description "Only of this disk, such as sda."
+	options = function(parser, read)
+		parser:option "--disk":argname "NAME":convert(read.disk):description "Only of this disk, such as sda."
 	end,
 	run = function(session, given)
-		local disk <const> = given.disk and crumb.disk(given.disk)
-		if given.disk and not disk then error(("there is no disk '%s'"):format(given.disk), 0) end
-		local where <const>, params <const> = disk and "args.dev == $disk" or nil, { disk = disk }
+		local where <const>, params <const> = given.disk and "args.dev == $disk" or nil, { disk = given.disk }
 		local waiting <const> = {}
 		local function place(event) return event.dev << 44 ~ event.sector end
 		session.fields = { "error" }

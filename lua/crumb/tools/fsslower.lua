@@ -16,7 +16,8 @@ return {
 	example = "crumb fsslower --min 1",
 	options = function(parser, read)
 		parser:option "--min":argname "MS":convert(read.number):default "10":description "How long is slow, in milliseconds; 0: all."
-		parser:option "--type":argname "NAME":description "Only on this kind of file system, such as ext4."
+		parser:option "--type":argname "NAME":convert(read.file_system)
+			:description "Only on this kind of file system, such as ext4."
 	end,
 	run = function(session, given)
 		session.fields = { "error" }

@@ -1,6 +1,7 @@
 --- memleak: what a program has taken from the heap and not given back, by the stack that took it.
 
 local crumb <const> = require "crumb"
+local misuse <const> = require "crumb.command".misuse
 
 local PENDING <const> = 1 << 17 -- blocks that are watched at once
 
@@ -52,7 +53,7 @@ return {
 	summary = "Shows what a program has taken from the heap and not given back, by stack.",
 	example = "crumb memleak -p 4711 --older 10 --interval 30",
 	options = function(parser, read)
-		parser:option "--older":argname "SECONDS":convert(read.number):default "0":description "Only what was taken so long ago."
+		parser:option "--older":argname "TIME":convert(read.nanoseconds):default "0":description "Only what was taken so long ago."
 		parser:option "--top":argname "N":convert(read.count):default "10":description "Only the most bytes."
 		parser:option "--library":argname "PATH":default "libc":description "What has malloc and free: libjemalloc, exe, …"
 		parser:option "--svg":argname "FILE":description "Write a flame graph."
@@ -60,12 +61,12 @@ return {
 	run = function(session, given)
 		session:trace { pending = PENDING }
 		local pid <const>, interval <const> = session:pid(), session.settings.interval
-		if not pid then error("whose memory? Say -p PID or -c COMMAND", 0) end
+		if not pid then misuse "whose memory? Say -p PID or -c COMMAND" end
 		local ends <const> = targets(given.library, { "free", "realloc", "reallocarray" })
 		ends.key, ends.missing, ends.pid = { "pid", "arg0" }, "skip", not session.settings.follow and pid or nil
 		local heap <const> = session:span { from = beginnings(given.library), to = ends, count = true, by = {} }
-		local function rows() return rows_of(heap, math.floor(given.older * 1e9)) end
-		local function show() session:show(table.move(rows(), 1, given.top, 1, {})) end
+		local function rows() return rows_of(heap, given.older) end
+		local function show() session:show(table.move(rows(), 1, math.min(given.top, PENDING), 1, {})) end
 		if given.svg then
 			session:flame(given.svg, function() return crumb.folded(rows(), "bytes") end, { title = "Memory", unit = "bytes" })
 		else

@@ -39,7 +39,8 @@ return {
 	example = "crumb sslsniff --length 1024 -p 4711",
 	options = function(parser, read)
 		parser:option "--library":argname "PATH":description "Only in this library, or program that is linked with one."
-		parser:option "--length":argname "BYTES":convert(read.count):default "64":description "How much is shown, at most 4096."
+		parser:option "--length":argname "BYTES":convert(read.between(1, 4096)):default "64"
+			:description "How much is shown, at most 4096."
 		parser:flag "-x --hex":description "As hexadecimal digits."
 	end,
 	run = function(session, given)

@@ -12,7 +12,7 @@ return {
 	summary = "Shows TCP connections as programs accept them: from where, and to which port.",
 	example = "crumb tcpaccept --port 22",
 	options = function(parser, read)
-		parser:option "--port":argname "N":convert(read.count):description "Only to this port."
+		parser:option "--port":argname "N":convert(read.port):description "Only to this port."
 	end,
 	run = function(session, given)
 		local where = ("retval >= 0 and %s.type == $stream and %sskc_family in {$inet, $inet6}"):format(SOCKET, END)

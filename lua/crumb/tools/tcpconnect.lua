@@ -10,7 +10,7 @@ return {
 	summary = "Shows TCP connections as programs make them: from where to where, how long it took, or why not.",
 	example = "crumb tcpconnect --port 443 --duration 10",
 	options = function(parser, read)
-		parser:option "--port":argname "N":convert(read.count):description "Only to this port."
+		parser:option "--port":argname "N":convert(read.port):description "Only to this port."
 		parser:flag "-x --failed":description "Only what failed."
 	end,
 	run = function(session, given)

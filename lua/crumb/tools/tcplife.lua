@@ -14,7 +14,7 @@ return {
 	summary = "Shows TCP connections when they have ended: whose, from where to where, how long, and their bytes.",
 	example = "crumb tcplife --port 443",
 	options = function(parser, read)
-		parser:option "--port":argname "N":convert(read.count):description "Only those of this port, on either side."
+		parser:option "--port":argname "N":convert(read.port):description "Only those of this port, on either side."
 	end,
 	run = function(session, given)
 		local owners <const>, born <const>, params <const> = {}, {}, { tcp = 6 }
