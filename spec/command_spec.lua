@@ -118,6 +118,14 @@ describe("the command line", function()
 		check(1, "", "crumb: error without a message\n", "-e", "error()")
 	end)
 
+	it("tells with -v where in crumb an error comes from", function()
+		local code <const>, message <const> = 'table.pack = nil probe "syscall:openat"', "attempt to call a nil value (field 'pack')\n"
+		check(1, "", "crumb: " .. message, "-e", code)
+		local _, status <const>, errors <const> = cli.run("-v", "-e", code)
+		assert.equal(1, status)
+		assert.matches("^crumb: " .. message:gsub("%p", "%%%0") .. "stack traceback:\n.*crumb/command/session%.lua:%d+: in ", errors)
+	end)
+
 	it("lets a script end as it wants", function()
 		check(7, "", "", "-e", "os.exit(7)")
 	end)

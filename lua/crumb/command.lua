@@ -9,6 +9,7 @@ local lazy <const> = require "crumb.lazy"
 local explain <const> = lazy "crumb.command.explain"
 local options <const> = lazy "crumb.command.options"
 local output <const> = lazy "crumb.command.output"
+local position <const> = lazy "crumb.position"
 local session <const> = lazy "crumb.command.session"
 
 local FAILED <const>, MISUSED <const>, INTERRUPTED <const>, UNREAD <const> = 1, 2, 130, 141
@@ -40,7 +41,7 @@ local function failed(message, traceback)
 	if message == nil then message = "error without a message" end
 	if output.is_broken_pipe(message) then return UNREAD end
 	-- A tool's line says nothing to who runs it.
-	if type(message) == "string" then message = message:gsub("^[^\n:]*crumb/[%w_/]+%.lua:%d+: ", "") end
+	if type(message) == "string" then message = position.cut(message) end
 	complain(type(message) == "string" and message or require("crumb.show").text(message))
 	if traceback then io.stderr:write(require("crumb.show.text").lines(traceback), "\n") end
 	return FAILED

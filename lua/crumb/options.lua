@@ -4,6 +4,7 @@ local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
 
 local habits <const> = lazy "crumb.habits"
+local position <const> = lazy "crumb.position"
 local text <const> = lazy "crumb.show.text"
 
 local options = {}
@@ -77,7 +78,7 @@ local function call_at(level, what, call, ...)
 	-- What the script's own functions raised travels in a box.
 	if type(message) == "table" and message.raised ~= nil then error(message.raised, 0) end
 	if type(message) ~= "string" then error(message, 0) end
-	message = message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", "")
+	message = position.cut(message)
 	message = message:match "^bad argument #%-?%d+ to '.-' %((.*)%)$"
 		or message:match "^calling '.-' on bad self %((.*)%)$" or message
 	error(message:find(what, 1, true) == 1 and message or ("%s: %s"):format(what, message), level)

@@ -168,6 +168,8 @@ function options.settings(given, before)
 		settings[name] = given[name]
 		if settings[name] == nil and before then settings[name] = before[name] end
 	end
+	-- The modules that core.so carries know no lines, which the files do.
+	if settings.verbose and package.searchers[2] == core.module then table.remove(package.searchers, 2) end
 	local misuse <const> = require("crumb.command").misuse
 	if settings.pid and settings.command then misuse "-p and -c do not go together: whose calls?" end
 	if settings.follow and not (settings.pid or settings.command) then misuse "--follow goes with -p or -c: whose children?" end

@@ -9,6 +9,7 @@ local crumb <const> = lazy "crumb"
 local notices <const> = lazy "crumb.command.notices"
 local options <const> = require "crumb.options"
 local output <const> = require "crumb.command.output"
+local position <const> = lazy "crumb.position"
 local progress <const> = require "crumb.command.progress"
 local text <const> = lazy "crumb.show.text"
 local words <const> = lazy "crumb.command.words"
@@ -51,7 +52,7 @@ Session.__index = Session
 -- A message without the places in crumb's own code.
 local function plain(message)
 	if type(message) ~= "string" then return message end
-	return (message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", ""):gsub("^trace:", ""))
+	return (position.cut(message):gsub("^trace:", ""))
 end
 
 -- Calls, and raises at the line of whoever called the function that ends with `return at_caller(…)`.

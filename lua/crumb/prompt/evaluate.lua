@@ -1,6 +1,8 @@
 --- evaluate: what is typed, from text to values: an expression or statements, whole or not yet; and what is wrong with it.
 
-local explain <const> = require "crumb.lazy" "crumb.command.explain"
+local lazy <const> = require "crumb.lazy"
+local explain <const> = lazy "crumb.command.explain"
+local position <const> = lazy "crumb.position"
 local text <const> = require "crumb.show.text"
 
 local NAME <const> = "=(prompt)"
@@ -119,7 +121,7 @@ function evaluate.failure(message, source, env)
 	if type(message) ~= "string" then return require("crumb.show").text(message) end
 	if message:find "interrupted!$" then return "interrupted" end
 	-- A call in the end of a chunk leaves no frame of its own.
-	message = message:gsub("^[^\n:]*crumb/[^\n:]*%.lua:%d+: ", "")
+	message = position.cut(message)
 	message = source:find "\n" and message:gsub("^%(prompt%):(%d+): ", "line %1: ") or message:gsub("^%(prompt%):%d+: ", "")
 	return (explain.raised(message, env):gsub("[\0-\8\11-\31\127]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
 end
