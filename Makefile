@@ -64,13 +64,14 @@ build/lua/%.lua: lua/%.lua scripts/bytecode.lua
 build/lua/crumb/meta/%.lua: lua/crumb/meta/%.lua
 	install -D -m 644 $< $@
 
-# The module carries the engine.  Its BTF stays; what only debuggers read goes.
-build/engine.bpf.o: bpf/engine.bpf.c $(wildcard bpf/*.h)
+# The module carries the engine, twice.  Its BTF stays; what only debuggers read goes.
+build/engine_few.bpf.o: BPF_CFLAGS += -DFEW
+build/engine.bpf.o build/engine_few.bpf.o: bpf/engine.bpf.c $(wildcard bpf/*.h)
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 	$(LLVM_STRIP) -g $@
 
-build/csrc/engine.o: build/engine.bpf.o
+build/csrc/engine.o: build/engine.bpf.o build/engine_few.bpf.o
 
 # What system calls there are is told by the C headers' macros.
 build/syscall_names.h: build/flags

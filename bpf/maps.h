@@ -178,6 +178,12 @@ struct {
 /* Of each copy of the object its own: enum feature.  The verifier leaves out the others. */
 const volatile __u32 features SEC(".rodata.copy");
 
-#define WITH(feature) (features & FEATURE_##feature)
+#ifdef FEW
+#define BUILT FEATURE_FEW
+#else
+#define BUILT 0xffffffff
+#endif
+
+#define WITH(feature) (BUILT & FEATURE_##feature && features & FEATURE_##feature)
 
 #endif

@@ -245,6 +245,8 @@ enum feature {
 	FEATURE_EVENTS = 32,
 	FEATURE_TABLES = 64,
 	FEATURE_STACKS = 128,
+	/* Enough for most events: programs with no more are an object of their own, and load sooner. */
+	FEATURE_FEW = FEATURE_STEPS | FEATURE_ARITHMETIC | FEATURE_COMPARISONS | FEATURE_EVENTS,
 };
 
 /*

@@ -27,6 +27,17 @@ describe("the engine", function()
 		assert.equal(core.engine(), core.engine())
 	end)
 
+	it("has the same maps with few features", function()
+		local function shape(few)
+			local object <close> = assert(core.object(core.engine(few), "engine", "the engine"))
+			local maps <const> = {}
+			for name, map in pairs(object.maps) do maps[name] = { map.type, map.key_size, map.value_size, map.max_entries } end
+			return maps
+		end
+		assert.same(shape(), shape(true))
+		assert.is_true(#core.engine(true) < #core.engine())
+	end)
+
 	it("has the types that Lua writes and C reads", function()
 		local btf <close> = assert(core.btf { bytes = core.engine() })
 		local sizes <const> = {}

@@ -458,7 +458,7 @@ local engine = {}
 ---@param limits { sites: integer, pairs: integer, stacks: integer, ring_size: integer } how many there may be; bytes
 ---@return crumb.Engine?, string?, integer?
 function engine.open(limits)
-	local bytes <const> = core.engine()
+	local bytes <const> = core.engine(true)
 	local numbers <const>, message <const>, errno <const> = wire.read(bytes)
 	if not numbers then return nil, message, errno end
 	local object <const>, why <const>, refused <const> = open_object(bytes, limits, numbers.limit.SCRATCHES_A_CPU)
@@ -466,7 +466,7 @@ function engine.open(limits)
 	local self <const> = setmetatable({
 		wire = numbers, object = object, maps = object.maps, limits = limits, inner = {}, layouts = {}, generation = 0,
 		ring_sizes = {}, spare_rings = {},
-		reclaim = new_reclaim(), programs = programs.new(bytes, object.maps),
+		reclaim = new_reclaim(), programs = programs.new(bytes, numbers.feature.FEW, object.maps),
 	}, Engine)
 	self.stacks = new_stacks(self)
 	return fill(self)

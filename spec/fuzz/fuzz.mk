@@ -25,7 +25,7 @@ build/fuzz/csrc/%.o: csrc/%.c
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
 
-build/fuzz/csrc/engine.o: build/engine.bpf.o
+build/fuzz/csrc/engine.o: build/engine.bpf.o build/engine_few.bpf.o
 build/fuzz/csrc/modules.o: build/modules
 build/fuzz/csrc/syscall.o: build/syscall_names.h
 

@@ -3,7 +3,7 @@
 -- Each is loaded from a further copy of the engine's object, which shares the first one's maps. A tracepoint takes a
 -- program once, and a fentry program is loaded for one function: who finds a copy taken gets another.
 -- What is attached only goes on to what serves: a program with the features that are wanted there, in whose place comes
--- another, between two hits, when more are.
+-- another, between two hits, when more are. Those that want few are of an object of their own, which loads sooner.
 
 local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
@@ -84,7 +84,8 @@ end
 
 -- A further copy of the object, with some programs loaded.
 local function load_copy(self, names, target, features, serving)
-	local object <const>, message <const>, errno <const> = core.object(self.bytes, "crumb", "the engine")
+	local bytes <const> = features & ~self.few == 0 and self.few_bytes or core.engine()
+	local object <const>, message <const>, errno <const> = core.object(bytes, "crumb", "the engine")
 	if not object then return nil, message, errno end
 	members(object)
 	object.globals.features = features
@@ -194,8 +195,11 @@ function Programs:close()
 	self.copies = {}
 end
 
----@param bytes string the engine's object
+---@param bytes string the engine's object that has few features
+---@param few integer bits of enum feature that these are
 ---@param maps table<string, crumb.Map> the first copy's
-function Programs.new(bytes, maps) return setmetatable({ bytes = bytes, maps = maps, copies = {} }, Programs) end
+function Programs.new(bytes, few, maps)
+	return setmetatable({ few_bytes = bytes, few = few, maps = maps, copies = {} }, Programs)
+end
 
 return Programs

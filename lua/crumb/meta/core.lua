@@ -576,9 +576,10 @@ function core.demangle(name) end
 ---@return crumb.Elf?, string?, integer?
 function core.elf(path, debug) end
 
---- The bytes of the engine's object, for core.object.
+--- The bytes of an engine's object, for core.object: the whole one, or the one with few features (bpf/wire.h).
+---@param few boolean?
 ---@return string
-function core.engine() end
+function core.engine(few) end
 
 --- Runs a program to its end, without a shell.
 ---@param argv string[]
