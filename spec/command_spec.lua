@@ -67,6 +67,10 @@ describe("the command line", function()
 			local why <const> = ("crumb: --top: expected a whole number from 1 on, got '%s'"):format(text)
 			check(2, "", why .. try, "funccount", "--top=" .. text, "x")
 		end
+		check(2, "", "crumb: --top: expected a whole number from 1 on, got '-1'" .. try, "funccount", "--top", "-1", "x")
+		check(2, "", "crumb: --min: expected a number from 0 to 1000000000, got '-.5'" .. try, "fsslower", "--min", "-.5")
+		check(2, "", "crumb: --duration: '-1s' is no time: write 10, 0.5, 100ms, 5s or 2m" .. try, "-qd", "-1s", "-e", "")
+		assert.matches("^crumb: unknown option '%-1'\n", (select(3, cli.run("funccount", "--top", "1", "-1"))))
 		for _, text in ipairs { "1.2.3", "1e300", "9999999999", "-1" } do
 			local why <const> = ("crumb: --min: expected a number from 0 to 1000000000, got '%s'"):format(text)
 			check(2, "", why .. try, "fsslower", "--min=" .. text)

@@ -130,6 +130,14 @@ describe("the tool", function()
 		assert.matches("^    hit_a%+0x0 %(.*/victim%)", lines[3])
 		local folded <const> = counted "--folded"
 		assert.matches("^victim;.*;hit_a 4$", folded[1])
+		for option, why in pairs {
+			["--json"] = "--folded and --json do not go together: with --json alone there are stacks, too",
+			["--csv"] = "--folded and --csv do not go together: with --csv alone there are stacks, too",
+			["-i1"] = "--folded is of the whole trace: leave --interval out",
+		} do
+			assert.same({ "", 2, ("crumb: %s\nTry 'crumb --help'.\n"):format(why) },
+				{ cli.run(option, "stackcount", "--folded", "uprobe:build/fixtures/victim:hit_a") })
+		end
 	end)
 
 	it("opensnoop shows who opens what", function()

@@ -69,10 +69,10 @@ local VALUED <const> = {
 }
 
 -- Whether the next word belongs to this one.
-local function wants_value(word)
-	if word:find "^%-%-" then return VALUED[word] or false end
-	for at = 2, #word do
-		if VALUED["-" .. word:sub(at, at)] then return at == #word end
+local function wants_value(word, valued)
+	if word:find "^%-%-" then return valued[word] or false end
+	for at = 2, word:find "^%-" and #word or 1 do
+		if valued["-" .. word:sub(at, at)] then return at == #word end
 	end
 	return false
 end
@@ -82,7 +82,7 @@ local function own_count(argv)
 	local at = 1
 	while argv[at] and argv[at]:find "^%-." do
 		if argv[at] == "--" then return at - 1, at + 1 end
-		at = at + (wants_value(argv[at]) and 2 or 1)
+		at = at + (wants_value(argv[at], VALUED) and 2 or 1)
 	end
 	return math.min(at - 1, #argv), at
 end
@@ -101,6 +101,27 @@ local function name_refusals(parser)
 	end
 end
 
+local function valued_of(parser)
+	local names <const> = {}
+	for _, option in ipairs(parser._options) do
+		for _, name in ipairs(option._aliases) do names[name] = option._maxargs > 0 end
+	end
+	return names
+end
+
+-- A number below zero stands in one word with its option, since argparse takes -1 for an option, too.
+local function with_negatives(argv, valued)
+	local joined <const> = {}
+	for i, word in ipairs(argv) do
+		if word:find "^%-%.?%d" and i > 1 and wants_value(argv[i - 1], valued) then
+			joined[#joined] = argv[i - 1] .. (argv[i - 1]:find "^%-%-" and "=" or "") .. word
+		else
+			joined[#joined + 1] = word
+		end
+	end
+	return joined
+end
+
 --- Parses words; what is wrong ends the command with status 2.
 ---@param parser table
 ---@param argv string[]
@@ -108,7 +129,7 @@ end
 function options.read(parser, argv)
 	name_refusals(parser)
 	asked = nil
-	local called <const>, done <const>, result <const> = pcall(parser.pparse, parser, argv)
+	local called <const>, done <const>, result <const> = pcall(parser.pparse, parser, with_negatives(argv, valued_of(parser)))
 	if asked then
 		output.put(asked)
 		os.exit(0, true)

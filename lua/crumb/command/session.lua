@@ -360,6 +360,20 @@ end
 ---@param given { title: string?, unit: string?, column: string? }? as for crumb.flame; `column`: as for probe:folded
 function Session:flame(path, what, given) return at_caller(self, flame, path, what, given) end
 
+--- Runs, and prints the stacks of a probe folded, which is a form of its own.
+---@param probe crumb.Probe
+---@param column string? as for probe:folded
+function Session:folded(probe, column)
+	local misuse <const> = require("crumb.command").misuse
+	local format <const> = self.settings.format
+	if format ~= "text" then
+		misuse("--folded and --%s do not go together: with --%s alone there are stacks, too", format, format)
+	end
+	if self.settings.interval then misuse "--folded is of the whole trace: leave --interval out" end
+	self:run()
+	self:print((try(probe:folded(column))))
+end
+
 -- Ends the command of -c, if it runs still, with what descends from it.
 local function end_job(self)
 	local job <const> = self.job

@@ -46,8 +46,7 @@ return {
 		if given.svg then
 			session:flame(given.svg, waits, { title = "Off the processor", unit = "us", column = "us" })
 		elseif given.folded then
-			session:run()
-			session:print(waits:folded "us")
+			session:folded(waits, "us")
 		end
 	end,
 }

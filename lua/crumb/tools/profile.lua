@@ -28,8 +28,7 @@ return {
 		if given.svg then
 			session:flame(given.svg, samples, { title = ("%d Hz"):format(given.hz), unit = "samples" })
 		elseif given.folded then
-			session:run()
-			session:print(samples:folded())
+			session:folded(samples)
 		end
 	end,
 }

@@ -22,8 +22,7 @@ return {
 		if given.svg then
 			session:flame(given.svg, stacks, { title = table.concat(given.target, " "), unit = "hits" })
 		elseif given.folded then
-			session:run()
-			session:print(stacks:folded())
+			session:folded(stacks)
 		end
 	end,
 }
