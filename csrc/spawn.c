@@ -154,8 +154,11 @@ static void bind_to(pid_t parent)
 		_exit(NO_EXEC);
 }
 
-/* The child, which has nothing of ours but its end of the socket and the standard streams. */
-static _Noreturn void run_child(int control, const char *path, char **argv)
+/*
+ * The child, which has nothing of ours but its end of the socket and the standard streams, of which
+ * another one may be its input.
+ */
+static _Noreturn void run_child(int control, int input, const char *path, char **argv)
 {
 	struct sigaction action = { .sa_handler = SIG_DFL };
 	sigset_t none;
@@ -166,6 +169,8 @@ static _Noreturn void run_child(int control, const char *path, char **argv)
 		sigaction(number, &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (input >= 0)
+		dup2(input, STDIN_FILENO);
 	if (control > STDERR_FILENO + 1)
 		syscall(SYS_close_range, STDERR_FILENO + 1, control - 1, 0);
 	syscall(SYS_close_range, control + 1, ~0u, 0);
@@ -182,7 +187,7 @@ static _Noreturn void run_child(int control, const char *path, char **argv)
 }
 
 /* Makes the child; 0 or an errno.  What was made is released with the process. */
-static int launch(struct process *process, char **argv, bool bound)
+static int launch(struct process *process, char **argv, bool bound, int input)
 {
 	pid_t parent = getpid();
 	int ends[2], theirs, err = 0;
@@ -207,7 +212,7 @@ static int launch(struct process *process, char **argv, bool bound)
 	if (!process->pid && bound)
 		bind_to(parent);
 	if (!process->pid)
-		run_child(theirs, path, argv);
+		run_child(theirs, input, path, argv);
 	err = process->pid < 0 ? errno : 0;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(theirs);
@@ -228,15 +233,18 @@ static int launch(struct process *process, char **argv, bool bound)
 	return err;
 }
 
-/* core.spawn({ program, argument, … }[, bound]) -> Process | nil, message, errno: made, and not started yet */
+/*
+ * core.spawn({ program, argument, … }[, bound[, silent]]) -> Process | nil, message, errno: made, and not
+ * started yet; a silent one gets no input
+ */
 int l_spawn(lua_State *L)
 {
 	enum { WORDS = 1, ARGV, RESULT };
-	bool bound = lua_toboolean(L, 2);
+	bool bound = lua_toboolean(L, 2), silent = lua_toboolean(L, 3);
 	struct process *process;
+	int err, input = -1;
 	size_t count;
 	char **argv;
-	int err;
 
 	luaL_checktype(L, WORDS, LUA_TTABLE);
 	lua_settop(L, WORDS);
@@ -254,7 +262,11 @@ int l_spawn(lua_State *L)
 	argv[count] = NULL;
 	reap_left();
 	process->handle.release = process_release;
-	err = launch(process, argv, bound);
+	if (silent)
+		input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	err = silent && input < 0 ? errno : launch(process, argv, bound, input);
+	if (input >= 0)
+		close(input);
 	if (err) {
 		handle_release(&process->handle);
 		return handle_fail(L, err, "spawn %s", argv[0]);
@@ -406,6 +418,15 @@ static int l_process_kill(lua_State *L)
 	return 1;
 }
 
+/* process:started() -> whether it was */
+static int l_process_started(lua_State *L)
+{
+	struct process *process = handle_check(L, 1, PROCESS);
+
+	lua_pushboolean(L, process->state != WAITING);
+	return 1;
+}
+
 /* process:running() -> whether it was started and has not ended */
 static int l_process_running(lua_State *L)
 {
@@ -420,11 +441,9 @@ static int l_process_running(lua_State *L)
 void spawn_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "kill", l_process_kill },
-		{ "running", l_process_running },
-		{ "start", l_process_start },
-		{ "wait", l_process_wait },
-		{ NULL, NULL },
+		{ "kill", l_process_kill },   { "running", l_process_running },
+		{ "start", l_process_start }, { "started", l_process_started },
+		{ "wait", l_process_wait },   { NULL, NULL },
 	};
 
 	handle_class(L, PROCESS, methods);

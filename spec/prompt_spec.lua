@@ -475,6 +475,12 @@ describe("probes at the prompt", function()
 		prompt:wait '"x":1}\r\n'
 	end)
 
+	it("keep what is typed from what is started", function()
+		local prompt <close> = start { words = "-c cat" }
+		assert.equal('exit', answer(prompt, "run()"))
+		assert.equal('exit', answer(prompt, 'run { process = spawn "cat" }'))
+	end)
+
 	it("wait with the command of -c for the first run", function()
 		local prompt <close> = start { words = "-c 'build/fixtures/example_victim foobar=3'", columns = 120 }
 		answer(prompt, 'probe { "uprobe:build/fixtures/example_victim:foobar", count = true }')

@@ -56,7 +56,9 @@ describe("a process", function()
 		assert.is_false(process:running())
 		assert.is_truthy(state_of(process.pid))
 		assert.equal("", lab.read(path))
+		assert.is_false(process:started())
 		assert.is_true(process:start())
+		assert.is_true(process:started())
 		assert.same({ exit = 0 }, process:wait())
 		assert.equal(process.pid .. "\n", lab.read(path))
 		assert.is_false(process:running())
@@ -236,6 +238,18 @@ describe("a started process", function()
 			print(process:wait())
 		]])
 		assert.matches("^nil\twait for process %d+: No child processes\t" .. ECHILD .. "\n$", line)
+	end)
+
+	it("has our input, or none when it is silent", function()
+		assert.equal("none\n[]\nours\n[typed]\n", run_under("echo typed | exec lua5.4 %s", [[
+			io.stdout:setvbuf "no"
+			for _, silent in ipairs { true, false } do
+				print(silent and "none" or "ours")
+				local process = assert(core.spawn({ "sh", "-c", "echo [$(cat)]" }, false, silent))
+				assert(process:start())
+				process:wait()
+			end
+		]]))
 	end)
 
 	it("is no longer under our Ctrl-C", function()

@@ -321,13 +321,15 @@ describe("a loop", function()
 	it_traces("ends with a process, which is traced from its first instruction on", function(trace)
 		local job <close> = assert(trace:spawn { "/bin/sh", "-c", "exit 3" })
 		local execs <const> = assert(trace:probe { "tracepoint:sched:sched_process_exec", pid = job.pid })
-		assert(job:start())
 		local shown <const> = {}
 		execs.handler = function(event) shown[#shown + 1] = event.pid end
 		assert.same({ true, "exit" }, { trace:run { process = job, duration = 20 } })
 		assert.same({ exit = 3 }, job:wait())
 		trace:poll()
 		assert.same({ job.pid }, shown)
+		assert.same({ true, "exit" }, { trace:run { process = job } })
+		local none <close> = assert(trace:spawn { "/no/such" })
+		assert.same({ nil, "start /no/such: No such file or directory", 2 }, { trace:run { process = none } })
 	end)
 
 	it_traces("of a foreign kind rests after events, and is woken by timers", function(trace, victim)

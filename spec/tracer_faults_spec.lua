@@ -42,11 +42,9 @@ describe("wrong use", function()
 
 	it_traces("is named at the line of the script", function(trace, victim)
 		local probe <const> = assert(trace:probe { UPROBE .. "say", pid = victim.pid, params = { k = 1 }, where = "arg1 > $k" })
-		local job <const> = assert(trace:spawn { "/bin/true" })
 		misuse("trace:run: duration: expected seconds, 0 or more, got -1", function() trace:run { duration = -1 } end)
 		misuse("trace:run: process: expected what trace:spawn gives", function() trace:run { process = io.stdout } end)
-		misuse(("trace:run: process: process %d was not started: call its start() first"):format(job.pid),
-			function() trace:run { process = job } end)
+		misuse("trace:spawn: no option 'inputs' (nearest: input)", function() trace:spawn({ "true" }, { inputs = false }) end)
 		misuse("probe:clear: the rule has no aggregate: give it count = true, sum, hist, …", function() probe:clear() end)
 		misuse("probe:folded: the rule has no aggregate: give it count = true, sum, hist, …", function() probe:folded() end)
 		misuse("params.1: params: expected names, such as { big = 4096 }, got [1]", function() probe.params[1] = 1 end)

@@ -291,13 +291,19 @@ end
 local function check_process(process)
 	local kind <const> = getmetatable(process)
 	if type(kind) ~= "table" or kind.__name ~= "crumb.Process" then error("expected what trace:spawn gives", 0) end
-	process:wait(0) -- raises for one that was not started
+	process:running() -- raises for one that is closed
 end
 
---- Delivers events until `duration` seconds are over, the process has ended, the trace is closed, or Ctrl-C.
+local function start(process)
+	if not process or process:started() then return true end
+	return process:start()
+end
+
+--- Delivers events until `duration` seconds are over, the process has ended, which is started before unless it was, the
+--- trace is closed, or Ctrl-C.
 --- Events without a handler go to `show`, or else are shown with crumb.show. What a handler raises goes to `failed`, or
 --- else comes out of here.
---- Errors: nil, message, errno when they cannot be written: what `show` returned.
+--- Errors: nil, message, errno when they cannot be written: what `show` returned; when the process cannot be started.
 ---@param given { duration: number?, process: crumb.Process?, show: function?, failed: function? }?
 ---@return true?
 ---@return string why "duration", "exit", "closed" or "interrupted"
@@ -309,6 +315,8 @@ function Trace:run(given)
 	})
 	options.duration("trace:run: duration", given.duration)
 	if given.process then options.call("trace:run: process", check_process, given.process) end
+	local started <const>, problem <const>, code <const> = start(given.process)
+	if not started then return nil, problem, code end
 	local shown, write <const> = false, given.show or show.write
 	local why, message, errno = self.delivery:run("trace:run", given, function(event)
 		shown = true
@@ -339,13 +347,16 @@ function Trace:every(seconds, call)
 	return timer
 end
 
---- A process that waits before it becomes the program: `pid`, `start()`, `wait()`, `kill()`, `running()`.
+--- A process that waits before it becomes the program: `pid`, `start()`, `started()`, `wait()`, `kill()`, `running()`.
+--- With `input = false` it has none; otherwise it has ours.
 --- Errors: nil, message, errno.
 ---@param argv string[]
+---@param given { input: boolean? }?
 ---@return crumb.Process?, string?, integer?
-function Trace:spawn(argv)
+function Trace:spawn(argv, given)
 	check_open(self, "trace:spawn")
-	return options.finish("trace:spawn", core.spawn, argv)
+	given = options.check("trace:spawn", given, { input = "boolean" })
+	return options.finish("trace:spawn", core.spawn, argv, false, given.input == false)
 end
 
 --- A descriptor for an event loop: it is readable when events are to be delivered, or a timer is due. Then call trace:poll().

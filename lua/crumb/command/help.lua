@@ -45,7 +45,7 @@ crumb alone is a prompt: each line is Lua, its values are printed, and what prob
                                                  now and then; t:close() ends it
   job = spawn "ls -l"                            a command that waits for its start
   probe { "syscall:openat", pid = job.pid }
-  job:start() run { process = job }              traces it to its end
+  run { process = job }                          starts it, and traces it to its end
   help "targets", help "rules"                   crumb's words
 
 Tab completes, also within a target and a condition. Ctrl-C takes back what is typed, or ends what runs; Ctrl-D leaves.

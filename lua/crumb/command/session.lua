@@ -77,7 +77,7 @@ local function open(self, given)
 	local settings <const> = self.settings
 	local job
 	if settings.command then
-		job = try(core.spawn(settings.command, true))
+		job = try(core.spawn(settings.command, true, self.interactive))
 		self.job, self.awaited = job, job
 	end
 	local pid <const> = job and job.pid or settings.pid
@@ -161,7 +161,7 @@ end
 
 local function spawn(self, given)
 	if type(given) == "string" then given = try(words.of_command(given)) end
-	return try(open(self):spawn(given))
+	return try(open(self):spawn(given, { input = not self.interactive }))
 end
 
 -- The account's columns, in the order of what may become of a hit. People are shown those that are not zero.
@@ -270,9 +270,7 @@ local function write_rows(self, clear)
 end
 
 local function start(self)
-	if self.started or not self.job then return end
-	self.started = true
-	try(self.job:start())
+	if self.job and not self.job:started() then try(self.job:start()) end
 end
 
 -- The rows of each interval, and what is lost, as long as it runs.
@@ -338,7 +336,11 @@ function Session:run(given)
 		duration = given.duration or self.settings.duration, process = given.process or self.awaited,
 		failed = self.failed, show = writer(self),
 	}
-	if not done then written(done, why:gsub("^trace:run: write to standard output: ", ""), errno) end
+	if not done then
+		local unwritten <const> = why:match "^trace:run: write to standard output: (.*)"
+		if not unwritten then error(why, 0) end
+		written(nil, unwritten, errno)
+	end
 	self.why = why
 	return why
 end
@@ -361,9 +363,9 @@ end
 function Session:flame(path, what, given) return at_caller(self, flame, path, what, given) end
 
 --- Runs, and prints the stacks of a probe folded, which is a form of its own.
----@param probe crumb.Probe
+---@param one crumb.Probe
 ---@param column string? as for probe:folded
-function Session:folded(probe, column)
+function Session:folded(one, column)
 	local misuse <const> = require("crumb.command").misuse
 	local format <const> = self.settings.format
 	if format ~= "text" then
@@ -371,7 +373,7 @@ function Session:folded(probe, column)
 	end
 	if self.settings.interval then misuse "--folded is of the whole trace: leave --interval out" end
 	self:run()
-	self:print((try(probe:folded(column))))
+	self:print((try(one:folded(column))))
 end
 
 -- Ends the command of -c, if it runs still, with what descends from it.
@@ -383,7 +385,7 @@ end
 
 -- How the command of -c ended, as a shell tells it. What outlives the trace is ended with it.
 local function job_status(self)
-	if not self.started then return 0 end
+	if not self.job:started() then return 0 end
 	if self.why ~= "exit" then end_job(self) end
 	local status <const> = self.job:wait()
 	if self.why == "duration" then return 0 end

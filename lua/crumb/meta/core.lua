@@ -290,6 +290,9 @@ function Process:running() end
 ---@return true?, string?, integer?
 function Process:start() end
 
+---@return boolean
+function Process:started() end
+
 ---@param seconds number? without an end
 ---@return { exit: integer?, signal: integer? }? status nil alone: not in that time, or a signal came
 ---@return string?, integer?
@@ -731,8 +734,9 @@ function core.symbolizer() end
 --- dispositions, and no other descriptor.
 ---@param argv string[]
 ---@param bound boolean? it gets SIGTERM when this process ends, however that ends
+---@param silent boolean? its standard input is /dev/null
 ---@return crumb.Process?, string?, integer?
-function core.spawn(argv, bound) end
+function core.spawn(argv, bound, silent) end
 
 --- A process that somebody else started: `running`, `kill`, and `wait`, which knows when it has ended, and not how.
 ---@param pid integer
