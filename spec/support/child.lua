@@ -45,6 +45,13 @@ function child.start(command, ...)
 	return one
 end
 
+--- Whether it has not ended: one that was not waited for yet has.
+function Child:runs()
+	local file <close> = io.open(("/proc/%d/stat"):format(self.pid))
+	local text <const> = file and file:read "a"
+	return text ~= nil and not text:find "^%d+ %b() Z"
+end
+
 --- Runs a command to its end: what it printed, and its exit status.
 function child.run(command, ...)
 	local output = assert(io.popen(("exec timeout %d %s 2>&1"):format(DEADLINE, command:format(...))))
