@@ -97,7 +97,9 @@ __noinline int take_scratch(struct frame *frame)
 		__u32 number = first + i;
 		struct scratch *scratch = bpf_map_lookup_elem(&scratches, &number);
 
-		if (scratch && !__sync_val_compare_and_swap(&scratch->busy, 0, 1)) {
+		if (!scratch) /* behind the last processor's */
+			return 0;
+		if (!__sync_val_compare_and_swap(&scratch->busy, 0, 1)) {
 			frame->scratch = number;
 			return 1;
 		}
