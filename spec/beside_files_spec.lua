@@ -1,6 +1,9 @@
 -- The tools beside bpftrace's and libbpf-tools' of the same name, at once on the same load: the same answer.
 local beside = require "support.beside"
 local child = require "support.child"
+local core = require "crumb.core"
+local disk = require "support.disk"
+local lab = require "support.lab"
 
 -- What `write` makes of the captures of each line that matches, sorted, but for nil; without it they stand in a line.
 local function found(lines, pattern, write)
@@ -30,6 +33,10 @@ local function both(other, words, load)
 	local ours <close> = assert(beside.start("build/crumb " .. words))
 	load(shell())
 	return theirs:finish(), ours:finish()
+end
+
+local function needs_types()
+	if not core.btf() then pending "this kernel has no BTF" return true end
 end
 
 local function check_opensnoop(name)
@@ -77,6 +84,100 @@ describe("statsnoop shows the same paths", function()
 		-- It knows no newfstatat.
 		assert.same(expected, found(ours, "(%S+)%[(%d+)%] stat%l* .*path=" .. path .. " retval=(%-?%d+)",
 			function(comm, pid, file, result) return ("%s %s %d %s"):format(pid, comm, -tonumber(result), file) end))
+	end)
+end)
+
+describe("filetop adds up the same", function()
+	before_each(child.setup)
+	after_each(child.teardown)
+
+	it("as libbpf-tools'", function()
+		if needs_types() then return end
+		local theirs <const>, ours <const> = both("filetop -C -r 10000 100", "--csv filetop --top 10000 --interval 100",
+			function(run)
+				run("dd if=/dev/zero of=%s/top_one bs=1000 count=23 2>/dev/null", child.folder)
+				run("dd if=%s/top_one of=%s/top_two bs=500 count=40 2>/dev/null", child.folder, child.folder)
+			end)
+		if not theirs then pending "libbpf-tools' filetop does not run here" return end
+		local expected <const> = found(theirs, "^(%d+) +(dd) +(%d+) +(%d+) +(%d+) +(%d+) +R (top_%l+)$")
+		assert.equal(3, #expected)
+		-- It takes whole kilobytes, of what was asked for: so nobody asks for more than there is.
+		assert.same(expected, found(ours, "^[^,]*,(%d+),(dd),(top_%l+),%d+,(%d+),(%d+),(%d+),(%d+)$",
+			function(pid, comm, file, read, reads, writes, written)
+				return ("%s %s %s %s %d %d %s"):format(pid, comm, reads, writes, read // 1024, written // 1024, file)
+			end))
+	end)
+end)
+
+describe("fsslower shows the same operations", function()
+	before_each(child.setup)
+	after_each(child.teardown)
+
+	it("as libbpf-tools', on ext4", function()
+		if needs_types() then return end
+		local theirs <close> = beside.start "fsslower -c -m 0 -t ext4"
+		if not theirs then pending "libbpf-tools' fsslower does not run here" return end
+		local ours <close> = assert(beside.start "build/crumb fsslower --min 0 --type ext4")
+		local there <const> = disk.with(function(device)
+			local run <const>, place <const> = shell(), child.folder .. "/ext4"
+			run("mkdir %s; mke2fs -F %s >/dev/null 2>&1; mount -t ext4 %s %s", place, device, device, place)
+			run("dd if=/dev/zero of=%s/slow_one bs=1000 count=23 conv=fsync 2>/dev/null", place)
+			run("dd if=%s/slow_one of=%s/slow_two bs=500 count=40 2>/dev/null", place, place)
+			run("umount %s", place)
+		end)
+		if not there then pending "no block device that specs may write to: loop devices are missing" return end
+		local expected <const> = found(theirs:finish(), "^%d+,(dd),(%d+),([RWOF]),([%w_]+),(%d+),%d+,(slow_%l+)$",
+			function(comm, pid, kind, bytes, offset, file)
+				if kind == "O" or kind == "F" then bytes, offset = "-", "-" end
+				return table.concat({ comm, pid, kind, bytes, offset, file }, " ")
+			end)
+		assert.equal(23 + 40 * 2 + 3 + 1, #expected)
+		assert.same(expected, found(ours:finish(), " (dd)%[(%d+)%] (%l+)%d* file=(slow_%l+) fs=ext4(.*) retval=(%d+) ",
+			function(comm, pid, call, file, place, result)
+				local offset <const> = place:match " offset=(%d+)"
+				return table.concat({ comm, pid, call:sub(1, 1):upper(), offset and result or "-", offset or "-", file }, " ")
+			end))
+	end)
+end)
+
+describe("vfsstat counts the same", function()
+	local LOAD <const>, MOMENT <const> = 5000, 100000000
+	-- Its columns; of fsync it sees only what compilers have not moved into the callers.
+	local COLUMNS <const> = { vfs_read = 1, vfs_write = 2, vfs_open = 4 }
+
+	before_each(child.setup)
+	after_each(child.teardown)
+
+	-- What it counts until now stands in its lines then, one a second; few others do anything meanwhile.
+	local function settle(tracer)
+		local before <const> = #tracer:lines()
+		assert.is_truthy(lab.eventually(function()
+			core.await(MOMENT)
+			return #tracer:lines() > before + 1
+		end))
+	end
+
+	it("as libbpf-tools'", function()
+		local theirs <close> = beside.start "stdbuf -oL vfsstat 1"
+		if not theirs then pending "libbpf-tools' vfsstat does not run here" return end
+		local ours <close> = assert(beside.start "build/crumb --csv vfsstat --interval 100")
+		settle(theirs)
+		local start <const>, run <const> = #theirs:lines(), shell()
+		run("dd if=/dev/zero of=%s/load bs=1 count=%d 2>/dev/null", child.folder, LOAD)
+		run("i=0; while [ $i -lt %d ]; do : >%s/load; i=$((i + 1)); done", LOAD, child.folder)
+		settle(theirs)
+		local expected <const>, counts <const> = { 0, 0, 0, 0 }, {}
+		for _, line in ipairs(table.move(theirs:finish(), start + 1, start + 1000, 1, {})) do
+			for i, count in ipairs { line:match "^%S+: +(%d+) +(%d+) +(%d+) +(%d+)" } do expected[i] = expected[i] + tonumber(count) end
+		end
+		for _, line in ipairs(ours:finish()) do
+			local name <const>, count <const> = line:match ",([%l_]+),(%d+)$"
+			if name then counts[name] = tonumber(count) end
+		end
+		for name, column in pairs(COLUMNS) do
+			local count <const>, other <const> = counts[name], expected[column]
+			assert.is_true(other >= LOAD and math.abs(count - other) <= LOAD // 10, ("%s: %d and %d"):format(name, count, other))
+		end
 	end)
 end)
 

@@ -72,6 +72,10 @@ function beside.start(command)
 	return nil, errors
 end
 
+--- What it has printed until now.
+---@return string[]
+function Tracer:lines() return lines_of(lab.read(self.output)) end
+
 --- Ends it as Ctrl-C does, when it has read what there was: the lines that it printed, and what it said on standard error.
 ---@return string[] lines
 ---@return string errors
@@ -82,9 +86,9 @@ function Tracer:finish()
 		self.process:kill(SIGINT)
 		if self.process:wait(PATIENCE) then break end
 	end
-	local text <const>, errors <const> = lab.read(self.output), lab.read(self.output .. ".errors")
+	local lines <const>, errors <const> = self:lines(), lab.read(self.output .. ".errors")
 	self:close()
-	return lines_of(text), errors
+	return lines, errors
 end
 
 --- Ends it, whatever it does.
