@@ -29,8 +29,8 @@ ifndef LUA_CFLAGS
 LUA_CFLAGS := $(call flags_of,--cflags,lua5.4 lua-5.4 lua54 lua)
 endif
 LIB_CFLAGS := $(foreach name,libbpf libelf libdw liblzma capstone,$(call flags_of,--cflags,$(name)))
-LIB_LIBS := $(or $(call flags_of,--libs,libbpf),-lbpf) $(or $(call flags_of,--libs,libelf),-lelf) \
-	$(or $(call flags_of,--libs,libdw),-ldw) $(or $(call flags_of,--libs,liblzma),-llzma) -liberty
+LIB_LIBS := $(or $(call flags_of,--libs,libbpf),-lbpf) $(or $(call flags_of,--libs,libelf),-lelf)
+BINARIES_LIBS := $(or $(call flags_of,--libs,libdw),-ldw) $(or $(call flags_of,--libs,liblzma),-llzma) -liberty
 CAPSTONE_LIBS := $(or $(call flags_of,--libs,capstone),-lcapstone)
 # Without readline the prompt has plain input.  READLINE_LIBS= leaves it out.
 READLINE_LIBS ?= $(call flags_of,--libs,readline)
@@ -42,9 +42,13 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Werror -D__TARGET_ARCH_$(BPF_AR
 
 SCRIPTS := $(patsubst %,build/%,$(shell find lua -name '*.lua'))
 MODULES := $(filter-out build/lua/crumb/meta/%,$(SCRIPTS))
-SOURCES := $(filter-out csrc/instructions.c csrc/line.c,$(wildcard csrc/*.c))
-OBJECTS := $(SOURCES:csrc/%.c=build/csrc/%.o)
+# What two modules need is in both.
+BINARIES_OBJECTS := $(patsubst csrc/%.c,build/csrc/%.o,$(wildcard csrc/binaries.c csrc/demangle*.c csrc/dwarf*.c csrc/elf*.c) \
+	$(addprefix csrc/,gopclntab.c image.c process.c symbols.c usdt_note.c watch.c))
+SHARED_OBJECTS := $(addprefix build/csrc/,clock.o file.o glob.o handle.o log.o)
+OBJECTS := $(filter-out $(BINARIES_OBJECTS) build/csrc/instructions.o build/csrc/line.o,$(patsubst csrc/%.c,build/csrc/%.o,$(wildcard csrc/*.c)))
 MODULE := build/lib/crumb/core.so
+BINARIES := build/lib/crumb/binaries.so
 DECODER := build/lib/crumb/instructions.so
 LINE := $(if $(strip $(READLINE_LIBS)),build/lib/crumb/line.so)
 EXAMPLES := $(patsubst examples/%.bpf.c,build/examples/%.bpf.o,$(wildcard examples/*.bpf.c))
@@ -54,7 +58,7 @@ EXAMPLES := $(patsubst examples/%.bpf.c,build/examples/%.bpf.o,$(wildcard exampl
 
 all: module build/crumb examples
 
-module: $(MODULE) $(DECODER) $(LINE) $(SCRIPTS)
+module: $(MODULE) $(BINARIES) $(DECODER) $(LINE) $(SCRIPTS)
 
 build/lua/%.lua: lua/%.lua scripts/bytecode.lua
 	@mkdir -p $(@D)
@@ -88,9 +92,14 @@ build/csrc/modules.o: build/modules
 
 $(MODULE): $(OBJECTS) build/flags
 	@mkdir -p $(@D)
-	$(CC) -shared $(SANITIZE) -Wl,--exclude-libs,libiberty.a $(LDFLAGS) -o $@ $(OBJECTS) $(LIB_LIBS)
+	$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $(OBJECTS) $(LIB_LIBS)
 
-# Apart, since its library is large and seldom wanted.
+# Apart, since their libraries are large and not always wanted.
+$(BINARIES): $(BINARIES_OBJECTS) $(SHARED_OBJECTS) build/flags
+	@mkdir -p $(@D)
+	$(CC) -shared $(SANITIZE) -Wl,--exclude-libs,libiberty.a $(LDFLAGS) -o $@ $(BINARIES_OBJECTS) $(SHARED_OBJECTS) \
+		$(LIB_LIBS) $(BINARIES_LIBS)
+
 $(DECODER): build/csrc/instructions.o build/flags
 	@mkdir -p $(@D)
 	$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $< $(CAPSTONE_LIBS)
@@ -107,10 +116,11 @@ build/csrc/%.o: csrc/%.c build/flags
 # A record costs a few calls of Lua's for each value: here they go without the PLT's detour.
 build/csrc/reader.o build/csrc/codec_push.o build/csrc/event.o: HOT := -fno-plt
 
--include $(OBJECTS:.o=.d) build/csrc/instructions.d build/csrc/line.d
+-include $(OBJECTS:.o=.d) $(BINARIES_OBJECTS:.o=.d) build/csrc/instructions.d build/csrc/line.d
 
 # What was made with other flags (SAN=…), or of other sources, is made again.
-FLAGS := $(CC) $(CFLAGS) $(WARNINGS) $(SANITIZE) $(LUA_CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) $(LIB_LIBS) $(CAPSTONE_LIBS) $(READLINE_LIBS) $(OBJECTS)
+FLAGS := $(CC) $(CFLAGS) $(WARNINGS) $(SANITIZE) $(LUA_CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) $(LIB_LIBS) $(BINARIES_LIBS) $(CAPSTONE_LIBS) $(READLINE_LIBS) \
+	$(OBJECTS) $(BINARIES_OBJECTS)
 build/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
@@ -156,6 +166,7 @@ install: module
 	set -e; for file in $(SCRIPTS:build/lua/%=%); do \
 		install -D -m 644 build/lua/$$file "$(DESTDIR)$(LUADIR)/$$file"; done
 	install -D -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/crumb/core.so"
+	install -D -m 755 $(BINARIES) "$(DESTDIR)$(LIBDIR)/crumb/binaries.so"
 	install -D -m 755 $(DECODER) "$(DESTDIR)$(LIBDIR)/crumb/instructions.so"
 	$(if $(LINE),install -D -m 755 $(LINE) "$(DESTDIR)$(LIBDIR)/crumb/line.so")
 	install -d "$(DESTDIR)$(BINDIR)"

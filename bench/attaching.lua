@@ -3,6 +3,7 @@
 
 local attach <const> = require "attach"
 local bpf <const> = require "crumb.bpf"
+local binaries <const> = require "crumb.binaries"
 local core <const> = require "crumb.core"
 local crumb <const> = require "crumb"
 local start <const> = require "start"
@@ -32,7 +33,7 @@ local function close(one) assert(one:close()) end
 -- Each takes a pattern and how many symbols it means, and returns how long they are attached and detached.
 local function ways(object, trace)
 	local program <const> = object.programs.nothing
-	local elf <close> = assert(core.elf(VICTIM))
+	local elf <close> = assert(binaries.elf(VICTIM))
 	local first <const> = elf:find(FIRST)[1].offset
 	local cookie <const> = function(_, i) return i end
 	return {

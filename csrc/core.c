@@ -1,51 +1,21 @@
 /*
  * core: the entry of the C module crumb.core.
  *
- * Thin C over libbpf and libelf: no policy, no parsing of what users write, nothing printed.
+ * Thin C over libbpf: no policy, no parsing of what users write, nothing printed.
  * The Lua in lua/crumb/bpf is its only intended caller.
  */
 #include "core.h"
-
-#include <time.h>
 
 #include "codec.h"
 #include "glob.h"
 #include "integer.h"
 #include "log.h"
 
-int64_t crumb_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/* core.now() -> nanoseconds of CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns() */
-int l_now(lua_State *L)
-{
-	lua_pushinteger(L, crumb_now());
-	return 1;
-}
-
-/* core.wall() -> nanoseconds of CLOCK_REALTIME */
-int l_wall(lua_State *L)
-{
-	struct timespec wall;
-
-	clock_gettime(CLOCK_REALTIME, &wall);
-	lua_pushinteger(L, (lua_Integer)wall.tv_sec * 1000000000 + wall.tv_nsec);
-	return 1;
-}
-
 static const luaL_Reg functions[] = {
 	{ "await", l_await },
 	{ "btf", l_btf_open },
 	{ "cgroup", l_cgroup },
-	{ "demangle", l_demangle },
 	{ "directory", l_directory },
-	{ "dwarf", l_dwarf_open },
-	{ "elf", l_elf_open },
 	{ "engine", l_engine },
 	{ "execute", l_execute },
 	{ "glob", l_glob },
@@ -74,7 +44,6 @@ static const luaL_Reg functions[] = {
 	{ "ring", l_ring_open },
 	{ "save", l_save },
 	{ "set_field", l_handle_set_field },
-	{ "symbolizer", l_symbolizer },
 	{ "spawn", l_spawn },
 	{ "standard", l_standard },
 	{ "syscalls", l_syscalls },
@@ -92,8 +61,6 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	crumb_log_install();
 	btf_register(L);
 	directory_register(L);
-	dwarf_register(L);
-	elf_register(L);
 	execute_register(L);
 	file_register(L);
 	glob_register(L);
@@ -105,7 +72,6 @@ __attribute__((visibility("default"))) int luaopen_crumb_core(lua_State *L)
 	object_register(L);
 	program_register(L);
 	ring_register(L);
-	symbols_register(L);
 	spawn_register(L);
 	terminal_register(L);
 	window_register(L);

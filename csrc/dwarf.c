@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core.h"
+#include "binaries.h"
 #include "dwarf_file.h"
 #include "dwarf_type.h"
 #include "elf_file.h"
@@ -55,7 +55,7 @@ static struct content *push_content(lua_State *L)
 	return content;
 }
 
-/* core.dwarf(path) -> crumb.Dwarf | nil, message, errno */
+/* binaries.dwarf(path) -> crumb.Dwarf | nil, message, errno */
 int l_dwarf_open(lua_State *L)
 {
 	const char *path = handle_check_text(L, 1);

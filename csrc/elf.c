@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core.h"
+#include "binaries.h"
 #include "elf_class.h"
 #include "elf_demangled.h"
 #include "elf_file.h"
@@ -57,7 +57,7 @@ int elf_fail(lua_State *L, int err, const char *what, const char *reason)
 	return 3;
 }
 
-/* core.elf(path, debug) -> crumb.Elf | nil, message, errno; debug: where separate debug files lie */
+/* binaries.elf(path, debug) -> crumb.Elf | nil, message, errno; debug: where separate debug files lie */
 int l_elf_open(lua_State *L)
 {
 	size_t length;

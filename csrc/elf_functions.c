@@ -8,7 +8,7 @@
 #include <lua.h>
 #include <string.h>
 
-#include "core.h"
+#include "binaries.h"
 #include "demangle.h"
 #include "elf_class.h"
 #include "elf_demangled.h"
@@ -161,7 +161,7 @@ int l_elf_functions(lua_State *L)
 	return 2;
 }
 
-/* core.demangle(name) -> as C++ or Rust write it | nil alone: it is no such name */
+/* binaries.demangle(name) -> as C++ or Rust write it | nil alone: it is no such name */
 int l_demangle(lua_State *L)
 {
 	size_t length;

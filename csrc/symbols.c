@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "binaries.h"
 #include "process.h"
 #include "watch.h"
 
@@ -28,7 +28,7 @@ static int release(struct handle *handle)
 	return 0;
 }
 
-/* core.symbolizer() -> crumb.Symbolizer */
+/* binaries.symbolizer() -> crumb.Symbolizer */
 int l_symbolizer(lua_State *L)
 {
 	struct symbolizer *symbolizer = handle_new(L, CLASS, sizeof(*symbolizer), 0);

@@ -20,7 +20,8 @@ local function report(...)
 	print(string.format(...))
 end
 
-local stub <const> = read "lua/crumb/meta/core.lua" .. read "lua/crumb/meta/instructions.lua" .. read "lua/crumb/meta/line.lua"
+local stub = ""
+for _, path in ipairs(files "lua/crumb/meta/*.lua") do stub = stub .. read(path) end
 local registered <const> = { close = true, closed = true } -- csrc/handle.c gives every class these
 for _, path in ipairs(files "csrc/*.c") do
 	for name in read(path):gmatch '{%s*"([%w_]+)",%s*l_[%w_]+%s*}' do

@@ -1,5 +1,6 @@
 -- One program on many places, each with a cookie of its own.
 local cookies = require "support.cookies"
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local lab = require "support.lab"
 local Victim = require "support.victim"
@@ -212,7 +213,7 @@ for _, multi in ipairs { false, true } do
 		end)
 
 		it("are reached by an offset too", function()
-			local elf <close> = assert(core.elf(VICTIM))
+			local elf <close> = assert(binaries.elf(VICTIM))
 			local offset <const> = elf:find "hit_b"[1].offset
 			with({ ("uprobe:%s:%#x"):format(VICTIM, offset), cookie = 3 }, { [3] = 5 }, 1)
 			with({ "uprobe:" .. VICTIM, offsets = { offset, elf:find "hit_a"[1].offset }, cookie = { 1, 2 } },

@@ -55,6 +55,16 @@ describe("the command line", function()
 		end)
 	end)
 
+	it("reads for a probe of a tracepoint neither LPeg nor what binaries need", function()
+		local tracepoint <const> = require "crumb.bpf.features".hook "tracepoint"
+		if not tracepoint.cookie then pending(tracepoint.why or "no tracepoints") end
+		local code <const> = [[
+			probe { "tracepoint:syscalls:sys_enter_acct"%s } trace:close()
+			print(package.loaded.lpeg ~= nil, package.loaded["crumb.binaries"] ~= nil)]]
+		check(0, "false\tfalse\n", "", "-e", code:format "")
+		check(0, "true\tfalse\n", "", "-e", code:format ', where = "pid == 1"')
+	end)
+
 	it("says what is wrong with its words, with status 2", function()
 		local try <const> = "\nTry 'crumb --help'.\n"
 		check(2, "", "crumb: unknown option '--duratio'\nDid you mean '--duration'?" .. try, "--duratio", "3")

@@ -1,5 +1,6 @@
 -- Names of C++ and Rust: what is demangled, how it can be asked for, and what is not tried.
 local binary = require "crumb.names.binary"
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local crumb = require "crumb"
 local target = require "crumb.target"
@@ -15,7 +16,7 @@ end
 -- The symbols, or the refusal, of what a person writes after "uprobe:PATH:".
 local function resolve(path, words)
 	local parsed = target.parse("uprobe:" .. exists(path) .. ":" .. words)
-	local elf <close> = assert(core.elf(path))
+	local elf <close> = assert(binaries.elf(path))
 	local sites, message, errno = binary.sites(parsed, elf)
 	if not sites then return nil, message, errno end
 	local symbols = {}
@@ -34,7 +35,7 @@ describe("demangled names", function()
 	end)
 
 	it("are what C++ and Rust write", function()
-		local elf <close> = assert(core.elf(MANGLED))
+		local elf <close> = assert(binaries.elf(MANGLED))
 		local written = {}
 		for _, place in ipairs(elf:functions()) do written[place.symbol] = place.demangled or false end
 		local expected = {
@@ -59,7 +60,7 @@ describe("demangled names", function()
 	end)
 
 	it("of what would take for ever stay as they are, and take no time", function()
-		local elf <close> = assert(core.elf(MANGLED))
+		local elf <close> = assert(binaries.elf(MANGLED))
 		local from, bombs = core.now(), 0
 		for _, place in ipairs(elf:functions "*4bomb*") do
 			bombs = bombs + 1

@@ -1,6 +1,7 @@
 -- crumb.Dwarf: the functions and types of debug information, and the arguments that come of it.
 local arguments = require "crumb.arguments"
 local choice = require "crumb.bpf.choice"
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local lab = require "support.lab"
 local sites = require "crumb.bpf.sites"
@@ -13,7 +14,7 @@ local _, _, MACHINE = core.versions()
 local function fixture(name) return "build/fixtures/dwarf_" .. name end
 
 local function offset_of(path, name)
-	local elf <close> = assert(core.elf(path))
+	local elf <close> = assert(binaries.elf(path))
 	return assert(elf:find(name)[1], name).offset
 end
 
@@ -50,7 +51,7 @@ describe("debug information", function()
 	it("of every compiler tells a function's parameters and result", function()
 		for _, compiler in ipairs(COMPILERS) do
 			local path = fixture(compiler)
-			local dwarf <close> = assert(core.dwarf(path))
+			local dwarf <close> = assert(binaries.dwarf(path))
 			local found = assert(dwarf:prototype(offset_of(path, "scalars")), compiler)
 			local list = {}
 			-- Compilers call short and bool by several names.
@@ -67,7 +68,7 @@ describe("debug information", function()
 
 	it("of every compiler tells types as BTF does", function()
 		for _, compiler in ipairs(COMPILERS) do
-			local dwarf <close> = assert(core.dwarf(fixture(compiler)))
+			local dwarf <close> = assert(binaries.dwarf(fixture(compiler)))
 			local outer = assert(dwarf:type "struct outer")
 			assert.are.equal("struct outer", outer.name)
 			assert.are.equal("struct", outer.kind)
@@ -105,7 +106,7 @@ describe("debug information", function()
 	end)
 
 	it("is missing with the reason, and what works", function()
-		local dwarf, message, errno = core.dwarf(fixture "none")
+		local dwarf, message, errno = binaries.dwarf(fixture "none")
 		assert.is_nil(dwarf)
 		assert.are.equal("read the debug information of build/fixtures/dwarf_none: "
 			.. "the file has no debug information (no .debug_info)", message)
@@ -118,7 +119,7 @@ describe("debug information", function()
 	end)
 
 	it("refuses questions that make no sense", function()
-		local dwarf <close> = assert(core.dwarf(fixture "gcc"))
+		local dwarf <close> = assert(binaries.dwarf(fixture "gcc"))
 		local found, message, errno = dwarf:prototype(0)
 		assert.is_nil(found)
 		assert.matches("^the offset lies in no executable segment", message)
@@ -169,7 +170,7 @@ describe("the arguments of a function with debug information", function()
 
 	it("of C++ are this, references, and addresses of objects that are not copied", function()
 		local path = fixture "cxx"
-		local elf <close> = core.elf(path)
+		local elf <close> = binaries.elf(path)
 		if not elf then pending "there is no C++ compiler" end
 		local function of(name)
 			return scope_of(path, "_ZN5outer5inner" .. name)
@@ -192,7 +193,7 @@ describe("the arguments of a function with debug information", function()
 
 	it("of Go lie in Go's registers", function()
 		local path = "build/fixtures/example_go"
-		local elf <close> = core.elf(path)
+		local elf <close> = binaries.elf(path)
 		if not elf then pending "there is no Go compiler" end
 		local scope = scope_of(path, "runtime.memequal0")
 		assert.are.same({ context = 80, width = 8 }, scope.registers.arg0)
@@ -270,7 +271,7 @@ describe("debug information that lies", function()
 			local file = assert(io.open(copy, "wb"))
 			file:write(changed)
 			file:close()
-			local dwarf = core.dwarf(copy)
+			local dwarf = binaries.dwarf(copy)
 			if dwarf then
 				asked = asked + 1
 				ask(dwarf, offsets)
@@ -289,7 +290,7 @@ describe("debug information that lies", function()
 			local file = assert(io.open(copy, "wb"))
 			file:write(bytes:sub(1, length))
 			file:close()
-			local dwarf, message = core.dwarf(copy)
+			local dwarf, message = binaries.dwarf(copy)
 			if dwarf then
 				ask(dwarf, { offset })
 				dwarf:close()

@@ -1,6 +1,6 @@
 -- Names of stripped files: from separate debug files, .gnu_debugdata and Go's table; and that hostile ones are passed over.
 local binary = require "crumb.names.binary"
-local core = require "crumb.core"
+local binaries = require "crumb.binaries"
 local lab = require "support.lab"
 local target = require "crumb.target"
 
@@ -23,13 +23,13 @@ local function replace(bytes, from, to)
 end
 
 local function build_id(path)
-	local elf <close> = assert(core.elf(path))
+	local elf <close> = assert(binaries.elf(path))
 	return elf:build_id()
 end
 
 -- Its functions as "name offset size", and where they come from.
 local function functions(path, root)
-	local elf <close> = assert(core.elf(path, root))
+	local elf <close> = assert(binaries.elf(path, root))
 	local places, skipped = assert(elf:functions())
 	local names = {}
 	for i, place in ipairs(places) do names[i] = ("%s %x %d"):format(place.symbol, place.offset, place.size) end
@@ -111,7 +111,7 @@ describe("the names of a stripped file", function()
 		local path = FIXTURES .. "elf_packed"
 		for name, found in pairs { elf_two = true, elf_tvo = false } do
 			local parsed = target.parse(("uprobe:%s:%s"):format(path, name))
-			local elf <close> = assert(core.elf(path))
+			local elf <close> = assert(binaries.elf(path))
 			local sites, message = binary.sites(parsed, elf)
 			assert.is_false(elf:stripped())
 			if found then
@@ -125,7 +125,7 @@ describe("the names of a stripped file", function()
 	it("come from Go's table", function()
 		local path = FIXTURES .. "go_stripped"
 		if not io.open(path) then pending("there is no " .. path .. " (built by make)") end
-		local elf <close> = assert(core.elf(path))
+		local elf <close> = assert(binaries.elf(path))
 		local sources = elf:sources()
 		assert.equal(".gopclntab", sources[#sources])
 		assert.equal("main.main", elf:functions("main.mai[n]")[1].symbol)
@@ -205,7 +205,7 @@ describe("the names of a stripped file", function()
 		for _ = 1, lab.times(400) do
 			local at = math.random(#bytes - 8)
 			spill(debug, bytes:sub(1, at) .. ("<I8"):pack(math.random(0)) .. bytes:sub(at + 9))
-			local elf <close> = assert(core.elf(app, root))
+			local elf <close> = assert(binaries.elf(app, root))
 			assert.is_table((elf:functions()))
 		end
 	end)
@@ -216,7 +216,7 @@ describe("a file's language", function()
 		elf_pie = "c", elf_stripped = "c", elf_cxx = "c++", elf_mangled = "rust", elf_go = "go",
 	} do
 		it("is told of " .. name, function()
-			local elf = core.elf(FIXTURES .. name)
+			local elf = binaries.elf(FIXTURES .. name)
 			if not elf then pending("there is no " .. FIXTURES .. name .. " (built by make)") end
 			assert.equal(language, elf:language())
 			elf:close()

@@ -1,5 +1,5 @@
 -- crumb.Elf: hostile files give errors, in time, and nothing worse.
-local core = require "crumb.core"
+local binaries = require "crumb.binaries"
 local Elf = require "support.elf"
 local lab = require "support.lab"
 
@@ -71,7 +71,7 @@ end
 
 -- Opens the temporary file and asks everything; returns the refusal, if it was refused.
 local function try_temporary()
-	local elf, message, errno = core.elf(temporary)
+	local elf, message, errno = binaries.elf(temporary)
 	if not elf then
 		assert.is_string(message)
 		assert.is_true(math.type(errno) == "integer" and errno > 0)
@@ -113,7 +113,7 @@ describe("crumb.Elf of a hostile file", function()
 	describe("survives", function()
 		it("a file that is truncated while it is open", function()
 			local bytes = slurp(fixture "elf_pie")
-			local elf <close> = assert(core.elf(spill(bytes)))
+			local elf <close> = assert(binaries.elf(spill(bytes)))
 			spill(bytes:sub(1, 100))
 			local found, message, errno = elf:find "elf_one"
 			assert.is_nil(found)
@@ -190,7 +190,7 @@ describe("crumb.Elf of a hostile file", function()
 				end
 			end
 			-- A description that would end outside is none, though its strings lie within.
-			local elf <close> = assert(core.elf(spill(patch(bytes, at + 4, ("<I4"):pack(0x10000)))))
+			local elf <close> = assert(binaries.elf(spill(patch(bytes, at + 4, ("<I4"):pack(0x10000)))))
 			assert.same({}, elf:usdt())
 		end)
 
@@ -217,7 +217,7 @@ describe("crumb.Elf of a hostile file", function()
 				.. ("<I2I2I2I2I4I4I4I4I4"):pack(1, 0, 2, 1, 0, 20, 0, name, 0)
 			chain = chain .. ("\0"):rep(400)
 			local patched = patch(patch(bytes, header + SH_OFFSET, u64(#bytes)), header + SH_SIZE, u64(#chain))
-			local elf <close> = assert(core.elf(spill(patched .. chain)))
+			local elf <close> = assert(binaries.elf(spill(patched .. chain)))
 			return elf:find("elf_single")[1].version
 		end
 		assert.equal("ELF_2.0", version_behind(10))
@@ -241,13 +241,13 @@ describe("crumb.Elf of a hostile file", function()
 		local header = section(bytes, VERNEED)
 		local long = ("<I4"):pack(4):rep(1 << 18)
 		local patched = patch(patch(bytes, header + SH_OFFSET, u64(#bytes)), header + SH_SIZE, u64(#long))
-		local elf <close> = assert(core.elf(spill(patched .. long)))
+		local elf <close> = assert(binaries.elf(spill(patched .. long)))
 		assert.equal(1, #elf:find "elf_one")
 	end)
 
 	describe("says what is wrong with", function()
 		local function symbols_fail(bytes, reason, errno)
-			local elf <close> = assert(core.elf(spill(bytes)))
+			local elf <close> = assert(binaries.elf(spill(bytes)))
 			local found, message, number = elf:find "elf_one"
 			assert.is_nil(found)
 			assert.equal("read the symbols: " .. reason, message)
@@ -268,7 +268,7 @@ describe("crumb.Elf of a hostile file", function()
 			local bytes = slurp(fixture "elf_pie")
 			local header = section(bytes, SYMTAB)
 			for _, size in ipairs { #bytes, 1 << 40, -1, math.mininteger } do
-				local elf <close> = assert(core.elf(spill(patch(bytes, header + SH_SIZE, ("<i8"):pack(size)))))
+				local elf <close> = assert(binaries.elf(spill(patch(bytes, header + SH_SIZE, ("<i8"):pack(size)))))
 				local found, message = elf:find "elf_one"
 				assert.is_nil(found)
 				assert.truthy(message:find("section %d+ ends past its " .. #bytes .. " bytes"), message)
@@ -287,7 +287,7 @@ describe("crumb.Elf of a hostile file", function()
 			local header = linked(bytes, section(bytes, SYMTAB))
 			local _, offset, size = linked(bytes, section(bytes, SYMTAB))
 			local cut = bytes:find("elf_one\0", offset + 1, true) - 1 - offset
-			local elf <close> = assert(core.elf(spill(patch(bytes, header + SH_SIZE, u64(cut + 7)))))
+			local elf <close> = assert(binaries.elf(spill(patch(bytes, header + SH_SIZE, u64(cut + 7)))))
 			assert.is_true(cut + 7 < size)
 			assert.same({}, elf:find "elf_one")
 			assert.equal(2, #elf:find "elf_twin") -- its name lies before
@@ -319,14 +319,14 @@ describe("crumb.Elf of a hostile file", function()
 			local patched = table.concat(grown)
 			patched = patch(patched, header + SH_OFFSET, u64(#bytes))
 			patched = patch(patched, header + SH_SIZE, u64(24 * count))
-			local elf <close> = assert(core.elf(spill(patched)))
+			local elf <close> = assert(binaries.elf(spill(patched)))
 			assert.equal(4096, #elf:find "elf_one")
 		end)
 	end)
 
 	it("has no name that it would have to make up", function()
 		local bytes = slurp(fixture "elf_pie")
-		local elf <close> = assert(core.elf(spill(patch(bytes, section(bytes, SYMTAB) + SH_NAME, "\xff\xff\xff\x7f"))))
+		local elf <close> = assert(binaries.elf(spill(patch(bytes, section(bytes, SYMTAB) + SH_NAME, "\xff\xff\xff\x7f"))))
 		assert.equal(1, #elf:find "elf_one") -- found by type, not by name
 	end)
 end)

@@ -1,5 +1,5 @@
 -- crumb.Elf: what is read from ELF files, and which are refused.
-local core = require "crumb.core"
+local binaries = require "crumb.binaries"
 local Elf = require "support.elf"
 local lab = require "support.lab"
 
@@ -36,7 +36,7 @@ describe("crumb.Elf", function()
 	end)
 
 	local function refused(path, reason, errno)
-		local elf, message, number = core.elf(path)
+		local elf, message, number = binaries.elf(path)
 		assert.is_nil(elf)
 		assert.equal(("open %s: %s"):format(path, reason), message)
 		assert.equal(errno, number)
@@ -87,7 +87,7 @@ describe("crumb.Elf", function()
 
 		it("another machine's binary", function()
 			local bytes = slurp(fixture "elf_pie")
-			local elf = core.elf(fixture "elf_pie")
+			local elf = binaries.elf(fixture "elf_pie")
 			local here = elf:machine()
 			elf:close()
 			refused(spill(patch(bytes, MACHINE, ("<I2"):pack(22))),
@@ -117,7 +117,7 @@ describe("crumb.Elf", function()
 			local bytes = slurp(fixture "elf_pie")
 			local cut = bytes:sub(1, 0x1004)
 			cut = patch(patch(cut, SHOFF, u64(0)), SHNUM, "\0\0")
-			local _, message = core.elf(spill(cut))
+			local _, message = binaries.elf(spill(cut))
 			assert.truthy(message:find("truncated, or holds only debug information: segment %d+ ends past its 4100 bytes"))
 		end)
 
@@ -143,8 +143,8 @@ describe("crumb.Elf", function()
 		end)
 
 		it("a path with a NUL, and what is no string", function()
-			assert.error_matches(function() core.elf "/bin/ls\0x" end, "the path holds a NUL")
-			assert.error_matches(function() core.elf {} end, "string expected, got table")
+			assert.error_matches(function() binaries.elf "/bin/ls\0x" end, "the path holds a NUL")
+			assert.error_matches(function() binaries.elf {} end, "string expected, got table")
 		end)
 	end)
 
@@ -152,7 +152,7 @@ describe("crumb.Elf", function()
 		for _, layout in ipairs(LAYOUTS) do
 			it("where functions lie in " .. layout, function()
 				local bytes = slurp(fixture(layout))
-				local elf <close> = assert(core.elf(lab.fixtures .. layout))
+				local elf <close> = assert(binaries.elf(lab.fixtures .. layout))
 				if elf:machine() ~= "x86_64" then pending "the expected bytes are x86-64's" end
 				local nop, ret = "\x90", "\xc3"
 				for name, code in pairs {
@@ -174,7 +174,7 @@ describe("crumb.Elf", function()
 		end
 
 		it("everything about a symbol", function()
-			local elf <close> = assert(core.elf(fixture "elf_exec"))
+			local elf <close> = assert(binaries.elf(fixture "elf_exec"))
 			local symbol = elf:find("main.(*S).f")[1]
 			assert.same({
 				name = "main.(*S).f", value = symbol.value, size = 3, offset = symbol.value - 0x400000,
@@ -187,7 +187,7 @@ describe("crumb.Elf", function()
 		end)
 
 		it("several functions of one name, several names of one function, and IFUNCs", function()
-			local elf <close> = assert(core.elf(fixture "elf_pie"))
+			local elf <close> = assert(binaries.elf(fixture "elf_pie"))
 			local twins = elf:find "elf_twin"
 			assert.equal(2, #twins)
 			assert.are_not.equal(twins[1].value, twins[2].value)
@@ -197,7 +197,7 @@ describe("crumb.Elf", function()
 		end)
 
 		it("imported functions, and whose they are", function()
-			local elf <close> = assert(core.elf(fixture "elf_pie"))
+			local elf <close> = assert(binaries.elf(fixture "elf_pie"))
 			local found = elf:find "puts"
 			assert.equal(1, #found)
 			assert.is_true(found[1].imported)
@@ -206,13 +206,13 @@ describe("crumb.Elf", function()
 			assert.equal("dynsym", found[1].table)
 			assert.same({ "libc.so.6" }, elf:needed())
 			assert.is_nil(elf:soname())
-			local library <close> = assert(core.elf(fixture "libelf_versions.so"))
+			local library <close> = assert(binaries.elf(fixture "libelf_versions.so"))
 			assert.same({}, library:needed())
 			assert.equal("libelf_versions.so.7", library:soname())
 		end)
 
 		it("versions", function()
-			local elf <close> = assert(core.elf(fixture "libelf_versions.so"))
+			local elf <close> = assert(binaries.elf(fixture "libelf_versions.so"))
 			local seen = {}
 			for _, name in ipairs { "elf_twice", "elf_gone", "elf_same", "elf_single" } do
 				for _, symbol in ipairs(elf:find(name)) do
@@ -227,7 +227,7 @@ describe("crumb.Elf", function()
 		end)
 
 		it("all names of functions, each once, without imported ones and data", function()
-			local elf <close> = assert(core.elf(fixture "elf_pie"))
+			local elf <close> = assert(binaries.elf(fixture "elf_pie"))
 			local count = {}
 			for _, name in ipairs(elf:names()) do count[name] = (count[name] or 0) + 1 end
 			for name, n in pairs(count) do assert.equal(1, n, name) end
@@ -239,7 +239,7 @@ describe("crumb.Elf", function()
 		end)
 
 		it("places of functions by pattern", function()
-		local elf <close> = assert(core.elf(fixture "elf_pie"))
+		local elf <close> = assert(binaries.elf(fixture "elf_pie"))
 		local symbol = elf:find("elf_one")[1]
 		local places, skipped = elf:functions "elf_[!bcft]*"
 		assert.same({ {
@@ -260,32 +260,32 @@ describe("crumb.Elf", function()
 	end)
 
 	it("a stripped file", function()
-			local elf <close> = assert(core.elf(fixture "elf_stripped"))
+			local elf <close> = assert(binaries.elf(fixture "elf_stripped"))
 			assert.is_true(elf:stripped())
 			assert.same({}, elf:find "elf_one")
 			assert.is_true(elf:find("puts")[1].imported)
-			local whole <close> = assert(core.elf(fixture "elf_pie"))
+			local whole <close> = assert(binaries.elf(fixture "elf_pie"))
 			assert.is_false(whole:stripped())
 			assert.is_true(elf:executable(whole:find("elf_one")[1].offset))
 		end)
 
 		it("USDT notes, each once", function()
-			local elf <close> = assert(core.elf(fixture "elf_pie"))
+			local elf <close> = assert(binaries.elf(fixture "elf_pie"))
 			assert.same({ "elf_provider:first", "elf_provider:second", "other:first" }, elf:usdt())
-			local none <close> = assert(core.elf(fixture "libelf_versions.so"))
+			local none <close> = assert(binaries.elf(fixture "libelf_versions.so"))
 			assert.same({}, none:usdt())
 		end)
 
 		it("the mark of Go", function()
-			local go <close> = assert(core.elf(fixture "elf_go"))
-			local c <close> = assert(core.elf(fixture "elf_pie"))
+			local go <close> = assert(binaries.elf(fixture "elf_go"))
+			local c <close> = assert(binaries.elf(fixture "elf_pie"))
 			assert.is_true(go:is_go())
 			assert.is_false(c:is_go())
 		end)
 
 		it("the bounds of executable segments", function()
 			local bytes = slurp(fixture "elf_exec")
-			local elf <close> = assert(core.elf(lab.fixtures .. "elf_exec"))
+			local elf <close> = assert(binaries.elf(lab.fixtures .. "elf_exec"))
 			local seen = 0
 			local at = ("<I8"):unpack(bytes, PHOFF + 1)
 			for i = 0, ("<I2"):unpack(bytes, PHNUM + 1) - 1 do
@@ -311,7 +311,7 @@ describe("crumb.Elf", function()
 
 	describe("as a handle", function()
 		it("is closed once, and refuses to be used after", function()
-			local elf = assert(core.elf(fixture "elf_pie"))
+			local elf = assert(binaries.elf(fixture "elf_pie"))
 			assert.equal(before + 1, lab.descriptors())
 			assert.is_true(elf:close())
 			assert.equal(before, lab.descriptors())
@@ -330,14 +330,14 @@ describe("crumb.Elf", function()
 			local function value(elf, name) return elf:find(name)[1].value end
 			local argument = { find = "elf_twin", offset = 0x1000, executable = 0x1000 }
 			local address <const> = (function()
-				local elf <close> = assert(core.elf(path))
+				local elf <close> = assert(binaries.elf(path))
 				return value(elf, "elf_one")
 			end)()
 			for _, method in ipairs { "find", "names", "usdt", "needed", "soname", "stripped", "is_go", "path", "machine",
 				"offset", "executable" } do
 				local closed = 0
 				for n = 1, lab.slow and 20 or 60 do
-					local elf = assert(core.elf(path))
+					local elf = assert(binaries.elf(path))
 					assert.equal(address, value(elf, "elf_one"))
 					collectgarbage()
 					setmetatable({}, { __gc = function() elf:close() end })
@@ -364,7 +364,7 @@ describe("crumb.Elf", function()
 		end)
 
 		it("gives the path of the file that it has open, even if that is unlinked", function()
-			local elf <close> = assert(core.elf(spill(slurp(fixture "elf_pie"))))
+			local elf <close> = assert(binaries.elf(spill(slurp(fixture "elf_pie"))))
 			local descriptor = elf:path():match "^/proc/self/fd/(%d+)$"
 			assert.truthy(descriptor)
 			os.remove(temporary)

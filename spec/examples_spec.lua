@@ -3,7 +3,7 @@
 -- Nothing sleeps: a child is read line by line, `timeout` ends what hangs, and the last call that a
 -- victim makes is of a function of its own (last), after whose event no other can come.
 local child = require "support.child"
-local core = require "crumb.core"
+local binaries = require "crumb.binaries"
 local run, start = child.run, child.start
 
 local VICTIM, GO = "build/fixtures/example_victim", "build/fixtures/example_go"
@@ -189,7 +189,7 @@ describe("examples", function()
 			run("%s 23 5", GO)
 			local events = events_in(traced:lines " 8 bytes of stack$")
 			assert.equal("23 × 50, 1 × 8", runs_of(field_of(events, "(%d+) bytes of stack$")))
-			local elf <close> = assert(core.elf(GO))
+			local elf <close> = assert(binaries.elf(GO))
 			local main = elf:find("main.main")[1]
 			for i = 1, 23 do
 				assert.equal(2 * 50, #events[i].stack)

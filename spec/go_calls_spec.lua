@@ -1,4 +1,5 @@
 -- Calls of Go's functions: their ends are seen wherever they end, while stacks move and goroutines change threads.
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local Engine = require "support.engine"
 local features = require "crumb.bpf.features"
@@ -271,7 +272,7 @@ describe("the entry of a Go function", function()
 	end)
 
 	traces("is where it is asked for with an offset", function(trace)
-		local elf <close> = assert(core.elf(PATH .. "go_plain"))
+		local elf <close> = assert(binaries.elf(PATH .. "go_plain"))
 		local size = elf:find("main.wander")[1].size
 		local one, message = trace:probe { target "wander+1", count = true }
 		assert.is_nil(one)

@@ -1,4 +1,5 @@
 -- Go's own table of functions: what it says is what the symbols say, and hostile ones give errors and nothing worse.
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local Elf = require "support.elf"
 
@@ -18,7 +19,7 @@ local function fixture(name)
 end
 
 local function opened(bytes)
-	return core.elf(Elf.spill(temporary, bytes))
+	return binaries.elf(Elf.spill(temporary, bytes))
 end
 
 -- The functions that Go's own tool finds in the symbols, by address, as Go's table names them.
@@ -52,7 +53,7 @@ describe("Go's table of functions", function()
 	for _, layout in ipairs { "go_plain", "go_pie", "go_linked", "go_linked_pie" } do
 		it("says what the symbols say, in " .. layout, function()
 			fixture(layout)
-			local elf <close> = assert(core.elf(FIXTURES .. layout))
+			local elf <close> = assert(binaries.elf(FIXTURES .. layout))
 			local functions = by_go(layout)
 			assert.is_true(#functions > 1000)
 			for _, known in ipairs(functions) do
@@ -68,8 +69,8 @@ describe("Go's table of functions", function()
 	it("stays in a stripped program", function()
 		for _, pair in ipairs { { "go_plain", "go_stripped" }, { "go_pie", "go_pie_stripped" } } do
 			fixture(pair[1])
-			local whole <close> = assert(core.elf(FIXTURES .. pair[1]))
-			local stripped <close> = assert(core.elf(FIXTURES .. pair[2]))
+			local whole <close> = assert(binaries.elf(FIXTURES .. pair[1]))
+			local stripped <close> = assert(binaries.elf(FIXTURES .. pair[2]))
 			assert.equal(".gopclntab", table.remove(stripped:sources()))
 			for _, name in ipairs { "main.wander", "main.(*Server).Serve", "main.main" } do
 				local symbol = whole:find(name)[1]
@@ -80,17 +81,17 @@ describe("Go's table of functions", function()
 
 	it("tells what was written by hand", function()
 		fixture "go_plain"
-		local elf <close> = assert(core.elf(FIXTURES .. "go_plain"))
+		local elf <close> = assert(binaries.elf(FIXTURES .. "go_plain"))
 		assert.is_true(elf:go_function(elf:find("main.byHand.abi0")[1].offset).assembly)
 		assert.is_false(elf:go_function(elf:find("main.wander")[1].offset).assembly)
 	end)
 
 	it("has no function outside of the code, and none in what is not Go's", function()
 		fixture "go_plain"
-		local elf <close> = assert(core.elf(FIXTURES .. "go_plain"))
+		local elf <close> = assert(binaries.elf(FIXTURES .. "go_plain"))
 		assert.same({ "find a Go function: none lies there", ENOENT }, { asked(elf, 0x7fffffff) })
 		assert.same({ "find a Go function: none lies there", ENOENT }, { asked(elf, 0) })
-		local other <close> = assert(core.elf(FIXTURES .. "elf_pie"))
+		local other <close> = assert(binaries.elf(FIXTURES .. "elf_pie"))
 		assert.same({ "read Go's functions: No such file or directory", ENOENT }, { asked(other, 0x1000) })
 	end)
 end)
@@ -157,7 +158,7 @@ describe("The form of the table", function()
 		local code = section(bytes, ".text")
 		local head = section(bytes, ".data.rel.ro.gopclntab")
 		local elf <close> = assert(opened(patch(bytes, head + 24, ("\0"):rep(8))))
-		local whole <close> = assert(core.elf(FIXTURES .. "go_pie_stripped"))
+		local whole <close> = assert(binaries.elf(FIXTURES .. "go_pie_stripped"))
 		assert.same(whole:go_function(code + 4096), elf:go_function(code + 4096))
 	end)
 end)
@@ -269,7 +270,7 @@ end)
 describe("The code", function()
 	it("is read within executable segments", function()
 		fixture "go_plain"
-		local elf <close> = assert(core.elf(FIXTURES .. "go_plain"))
+		local elf <close> = assert(binaries.elf(FIXTURES .. "go_plain"))
 		local bytes = slurp(FIXTURES .. "go_plain")
 		local code, _, size = section(bytes, ".text")
 		assert.equal(bytes:sub(code + 1, code + 64), elf:code(code, 64))

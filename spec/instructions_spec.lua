@@ -1,11 +1,12 @@
 -- crumb.instructions: where instructions begin, and what is known of functions by theirs.
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local instructions = require "crumb.instructions"
 
 local FIXTURES = "build/fixtures/"
 
 local function opened(name)
-	local elf, _, errno = core.elf(FIXTURES .. name)
+	local elf, _, errno = binaries.elf(FIXTURES .. name)
 	if not elf and errno == 2 then pending("there is no " .. name .. " (built by make where there is Go)") end
 	return assert(elf)
 end

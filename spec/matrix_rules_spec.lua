@@ -1,5 +1,5 @@
 -- What a rule can do besides: sets that change, pairs, samples, what the kernel's own hooks know; and a rule at its limits.
-local core = require "crumb.core"
+local binaries = require "crumb.binaries"
 local cookies = require "support.cookies"
 local crumb = require "crumb"
 local lab = require "support.lab"
@@ -296,7 +296,7 @@ describe("a rule at its limits", function()
 	end)
 
 	it("says why a stripped file has no names", function()
-		local elf <close> = assert(core.elf(Typed.PATH))
+		local elf <close> = assert(binaries.elf(Typed.PATH))
 		local done <const>, why <const> = trace:probe {
 			("uprobe:%s:0x%x"):format(Typed.STRIPPED, elf:find "take_s8"[1].offset), where = "args.value == 1",
 		}

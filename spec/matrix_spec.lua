@@ -1,6 +1,7 @@
 -- Every operator on every type at every kind of hook: what the tracer counts is what the victim's own C counts.
 --
 -- One probe for a hook and a type; its rule is changed live from condition to condition.
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local cookies = require "support.cookies"
 local crumb = require "crumb"
@@ -60,7 +61,7 @@ local function function_value(type) return "args." .. FUNCTIONS[type][2] end
 
 -- The stripped file has the same function at the same place, and no name for it.
 local function stripped(type)
-	local elf <close> = assert(core.elf(Typed.PATH))
+	local elf <close> = assert(binaries.elf(Typed.PATH))
 	return ("uprobe:%s:0x%x"):format(Typed.STRIPPED, assert(elf:find("take_" .. type))[1].offset)
 end
 

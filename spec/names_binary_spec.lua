@@ -1,6 +1,7 @@
 -- crumb.names.binary and crumb.names.usdt: which places of a file a target means.
 local binary = require "crumb.names.binary"
 local choice = require "crumb.bpf.choice"
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local files = require "crumb.names.files"
 local Folder = require "support.folder"
@@ -60,7 +61,7 @@ describe("names.binary", function()
 	for _, layout in ipairs { "elf_pie", "elf_exec", "elf_shifted", "elf_lld" } do
 		it("finds the right place in " .. layout, function()
 			local path = fixture(layout)
-			local elf <close> = assert(core.elf(path))
+			local elf <close> = assert(binaries.elf(path))
 			local symbol = elf:find("elf_two")[1]
 			assert.same({ {
 				symbol = "elf_two", offset = symbol.offset, address = symbol.value, size = symbol.size,
@@ -195,7 +196,7 @@ describe("names.binary", function()
 
 	it("lists the places of a name held twice, of which an offset takes one", function()
 		local path = fixture "elf_pie"
-		local elf <close> = assert(core.elf(path))
+		local elf <close> = assert(binaries.elf(path))
 		local twins = elf:find "elf_twin"
 		fails("uprobe:" .. path .. ":elf_twin", ("2 functions are called 'elf_twin': at offsets 0x%x, 0x%x; "
 			.. "uprobe:%s:0xOFFSET takes one"):format(twins[1].offset, twins[2].offset, path), 76)
@@ -204,7 +205,7 @@ describe("names.binary", function()
 
 	it("refuses an IFUNC, with its likely implementations", function()
 		local path = fixture "elf_pie"
-		local elf <close> = assert(core.elf(path))
+		local elf <close> = assert(binaries.elf(path))
 		local offset = elf:find("elf_fast")[1].offset
 		fails("uprobe:" .. path .. ":elf_fast", "'elf_fast' is an IFUNC: the symbol is the resolver, which runs once "
 			.. "and returns the function that is called (perhaps one of elf_fast_plain); to probe the resolver, use "
@@ -215,7 +216,7 @@ describe("names.binary", function()
 
 	it("takes versions, and the default one for a bare name", function()
 		local path = fixture "libelf_versions.so"
-		local elf <close> = assert(core.elf(path))
+		local elf <close> = assert(binaries.elf(path))
 		local at = {}
 		for _, name in ipairs { "elf_twice", "elf_gone", "elf_same", "elf_single" } do
 			for _, symbol in ipairs(elf:find(name)) do at[name .. "@" .. symbol.version] = symbol.offset end

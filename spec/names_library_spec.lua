@@ -1,4 +1,5 @@
 -- crumb.names.library: the files that a path or a bare name means.
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local Folder = require "support.folder"
 local lab = require "support.lab"
@@ -21,7 +22,7 @@ describe("names.library", function()
 	after_each(function() assert.equal(before, lab.descriptors()) end)
 
 	local function machine()
-		local elf <close> = assert(core.elf "/proc/self/exe")
+		local elf <close> = assert(binaries.elf "/proc/self/exe")
 		return elf:machine()
 	end
 
@@ -102,7 +103,7 @@ describe("names.library", function()
 
 	it("finds the machine's own libc", function()
 		if not lab.exists "/etc/ld.so.cache" then pending "there is no /etc/ld.so.cache" end
-		local elf <close> = assert(core.elf(assert(library.files "libc")[1].path))
+		local elf <close> = assert(binaries.elf(assert(library.files "libc")[1].path))
 		assert.equal(1, #elf:find "malloc")
 	end)
 

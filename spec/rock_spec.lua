@@ -35,7 +35,7 @@ describe("the rock", function()
 		table.sort(here)
 		table.sort(tools)
 		assert.same(here, tools)
-		for _, name in ipairs { "crumb.line", "crumb.instructions", "crumb.prompt", "crumb.names.library" } do
+		for _, name in ipairs { "crumb.line", "crumb.binaries", "crumb.instructions", "crumb.prompt", "crumb.names.library" } do
 			if name ~= "crumb.line" or core.execute { "test", "-e", "build/lib/crumb/line.so" } == 0 then
 				assert.same({ "true\n", 0 }, { run(("-e 'print((pcall(require, %q)))'"):format(name)) })
 			end

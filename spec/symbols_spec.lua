@@ -1,5 +1,6 @@
 -- crumb.Symbolizer and crumb.stack: addresses of the kernel and of processes, and what they are called.
 local child = require "support.child"
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local lab = require "support.lab"
 local stack = require "crumb.stack"
@@ -10,7 +11,7 @@ local ESRCH <const> = 3
 
 -- The address of a victim's function in that process, and its size.
 local function address_of(pid, name)
-	local elf <close> = assert(core.elf(VICTIM))
+	local elf <close> = assert(binaries.elf(VICTIM))
 	local symbol = assert(elf:find(name)[1], name)
 	for line in lab.read(("/proc/%d/maps"):format(pid)):gmatch "[^\n]+" do
 		local start, offset = line:match "^(%x+)%-%x+ r%-xp (%x+) .*/victim"
@@ -39,7 +40,7 @@ end
 
 describe("the names of a process", function()
 	it("are its functions', with the line where there is debug information", function()
-		local symbolizer <close> = core.symbolizer()
+		local symbolizer <close> = binaries.symbolizer()
 		local victim <close> = Victim.start()
 		for _, name in ipairs { "hit_b", "hit_c" } do
 			local address, size = address_of(victim.pid, name)
@@ -57,7 +58,7 @@ describe("the names of a process", function()
 	end)
 
 	it("are nothing where nothing is mapped, and only a place where no symbol reaches", function()
-		local symbolizer <close> = core.symbolizer()
+		local symbolizer <close> = binaries.symbolizer()
 		local victim <close> = Victim.start()
 		assert.are.same({ n = 1 }, table.pack(symbolizer:user(victim.pid, 16)))
 		assert.are.same({ n = 1 }, table.pack(symbolizer:user(victim.pid, -1)))
@@ -70,7 +71,7 @@ describe("the names of a process", function()
 	end)
 
 	it("are known after its end, when it was remembered", function()
-		local symbolizer <close> = core.symbolizer()
+		local symbolizer <close> = binaries.symbolizer()
 		local victim = Victim.start()
 		local address = address_of(victim.pid, "hit_a")
 		local serial = assert(symbolizer:remember(victim.pid))
@@ -81,7 +82,7 @@ describe("the names of a process", function()
 	end)
 
 	it("are another's when it has become another program", function()
-		local symbolizer <close> = core.symbolizer()
+		local symbolizer <close> = binaries.symbolizer()
 		child.setup()
 		local shell = child.start("sh -c %s", child.quoted("echo ready; read line; exec " .. VICTIM))
 		shell:lines "^ready$"
@@ -101,7 +102,7 @@ describe("the names of a process", function()
 		local victim = child.start("%s", path)
 		local pid = tonumber(victim:lines "^%d+$"[1])
 		assert(os.remove(path))
-		local symbolizer <close> = core.symbolizer()
+		local symbolizer <close> = binaries.symbolizer()
 		local name, _, module = symbolizer:user(pid, (address_of(pid, "hit_c")))
 		assert.are.equal("hit_c", name)
 		assert.are.equal(path .. " (deleted)", module)
@@ -109,7 +110,7 @@ describe("the names of a process", function()
 	end)
 
 	it("are refused with the reason for who is not there", function()
-		local symbolizer <close> = core.symbolizer()
+		local symbolizer <close> = binaries.symbolizer()
 		local name, message, errno = symbolizer:user(2 ^ 30 | 0, 1)
 		assert.is_nil(name)
 		assert.are.equal("read the maps of process 1073741824: No such process", message)
@@ -121,7 +122,7 @@ describe("the names of a process", function()
 	it("give every descriptor back", function()
 		local before = lab.descriptors()
 		local victim = Victim.start()
-		local symbolizer = core.symbolizer()
+		local symbolizer = binaries.symbolizer()
 		symbolizer:user(victim.pid, (address_of(victim.pid, "hit_a")))
 		symbolizer:user(lab.pid(), 1)
 		assert.is_true(symbolizer:close())

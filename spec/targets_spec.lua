@@ -2,6 +2,7 @@
 -- leaves nothing behind.
 local bpf = require "crumb.bpf"
 local cookies = require "support.cookies"
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local Elf = require "support.elf"
 local crumb = require "crumb"
@@ -141,7 +142,7 @@ local function install(from, path)
 end
 
 local function symbol(path, name)
-	local elf <close> = assert(core.elf(path))
+	local elf <close> = assert(binaries.elf(path))
 	return assert(elf:find(name)[1])
 end
 
@@ -256,7 +257,7 @@ describe("a function", function()
 
 	it("of which there are two is listed, and one is taken", function()
 		local path <const> = FIXTURES .. "elf_pie"
-		local elf <close> = assert(core.elf(path))
+		local elf <close> = assert(binaries.elf(path))
 		local twins <const> = elf:find "elf_twin"
 		refused(("uprobe:%s:elf_twin"):format(path), (": 2 functions are called 'elf_twin': at offsets %#x, %#x; uprobe:%s:0xOFFSET "
 			.. "takes one"):format(twins[1].offset, twins[2].offset, path), ENOTUNIQ)
@@ -316,7 +317,7 @@ describe("one name of a thousand", function()
 
 	-- A thousand functions of the interpreter's libc, and one that it has not.
 	local function names_of(libc)
-		local elf <close> = assert(core.elf(libc))
+		local elf <close> = assert(binaries.elf(libc))
 		local names <const>, places <const> = {}, {}
 		for _, name in ipairs(elf:names()) do
 			local found <const> = elf:find(name)

@@ -3,6 +3,7 @@
 local beside = require "support.beside"
 local child = require "support.child"
 local cli = require "support.cli"
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local Folder = require "support.folder"
 
@@ -192,7 +193,7 @@ os._exit(7)
 	}
 
 	local function needs_probes()
-		local elf <close> = core.elf(PYTHON)
+		local elf <close> = binaries.elf(PYTHON)
 		if not (elf and elf:usdt()[1]) then pending "no /usr/bin/python3 with USDT probes here" end
 	end
 

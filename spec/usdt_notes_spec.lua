@@ -1,5 +1,6 @@
 -- USDT notes: where a probe's places and semaphores lie, and what its arguments are.
 local arguments = require "crumb.arguments"
+local binaries = require "crumb.binaries"
 local core = require "crumb.core"
 local Elf = require "support.elf"
 local lab = require "support.lab"
@@ -39,14 +40,14 @@ local function patched(changes)
 	local file = assert(io.open(path, "wb"))
 	file:write(bytes)
 	file:close()
-	local elf = assert(core.elf(path))
+	local elf = assert(binaries.elf(path))
 	os.remove(path)
 	return elf
 end
 
 describe("the places of a USDT probe", function()
 	it("are told with semaphore and arguments", function()
-		local elf <close> = assert(core.elf(VICTIM))
+		local elf <close> = assert(binaries.elf(VICTIM))
 		local places, wrong = elf:usdt_probes("crumb", "guarded")
 		assert.are.equal(3, #places)
 		assert.are.equal(0, wrong)
@@ -66,7 +67,7 @@ describe("the places of a USDT probe", function()
 	end)
 
 	it("follow a file that was moved after its notes were written", function()
-		local elf <close> = assert(core.elf(VICTIM))
+		local elf <close> = assert(binaries.elf(VICTIM))
 		local plain = elf:usdt_probes("crumb", "guarded")
 		-- The base is where it was, and the notes say it was 64 bytes before.
 		local moved <close> = patched(function(bytes)

@@ -1,12 +1,12 @@
 -- USDT on a program as a distribution ships it: CPython with its probes, whose counts a script of ours knows.
-local core = require "crumb.core"
+local binaries = require "crumb.binaries"
 local crumb = require "crumb"
 local tracer = require "support.tracer"
 
 local PYTHON <const> = "/usr/bin/python3" -- a name in PATH may be a script that chooses one
 
 local function probes()
-	local elf <close> = core.elf(PYTHON)
+	local elf <close> = binaries.elf(PYTHON)
 	return elf and elf:usdt()[1] ~= nil
 end
 

@@ -25,7 +25,7 @@ return {
 	--- Writes anything as text for a terminal; see crumb.show.
 	show = deferred("crumb.show", "write"),
 	--- A mangled name as C++ or Rust write it; nil when it is none.
-	demangle = require "crumb.core".demangle,
+	demangle = deferred("crumb.binaries", "demangle"),
 	--- The wall's time of an event's; see crumb.date.
 	date = deferred "crumb.date",
 	--- The name of a block device's number, or its number; see crumb.disk.find.

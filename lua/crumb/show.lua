@@ -2,7 +2,7 @@
 --
 -- `show(x [, file])` writes, since a person asked for it; all else returns text.
 
-local core <const> = require "crumb.core"
+local binaries <const> = require "crumb.lazy" "crumb.binaries"
 local date <const> = require "crumb.date"
 local draw <const> = require "crumb.show.draw"
 local stack <const> = require "crumb.stack"
@@ -116,7 +116,7 @@ end
 function show.event(event, cells)
 	local words <const>, lines <const>, latency = { (date(event.time):sub(12)), who(event) }, {}, nil
 	local place <const> = event.symbol or event.target
-	if place then words[#words + 1] = text.word(core.demangle(place) or place) end
+	if place then words[#words + 1] = text.word(binaries.demangle(place) or place) end
 	local cut <const> = event.truncated or {}
 	for _, cell in ipairs(show.captures(event, cells)) do
 		local name <const>, value <const> = cell.name, event[cell.name]

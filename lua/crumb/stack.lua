@@ -3,6 +3,7 @@
 -- All but the innermost are return addresses: the call is the instruction before, so that is what is
 -- looked up, since the one after may be another line's or another function's.
 
+local binaries <const> = require "crumb.lazy" "crumb.binaries"
 local core <const> = require "crumb.core"
 local draw <const> = require "crumb.show.draw"
 local kernel <const> = require "crumb.lazy" "crumb.names.kernel"
@@ -36,7 +37,7 @@ local Frames <const> = { __name = "crumb.Stack" }
 Frames.__index = Frames
 
 local function names()
-	symbolizer = symbolizer or core.symbolizer()
+	symbolizer = symbolizer or binaries.symbolizer()
 	return symbolizer
 end
 

@@ -12,7 +12,7 @@ FUZZ ?= $(FUZZ_C) $(FUZZ_LUA)
 
 FUZZ_FLAGS := -std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer $(LUA_CFLAGS) $(LIB_CFLAGS) -Ibuild
-FUZZ_LIBS := $(LIB_LIBS) $(CAPSTONE_LIBS) $(or $(call flags_of,--libs,lua5.4 lua-5.4 lua54 lua),-llua5.4)
+FUZZ_LIBS := $(LIB_LIBS) $(BINARIES_LIBS) $(CAPSTONE_LIBS) $(or $(call flags_of,--libs,lua5.4 lua-5.4 lua54 lua),-llua5.4)
 FUZZ_OBJECTS := $(patsubst csrc/%.c,build/fuzz/csrc/%.o,$(wildcard csrc/*.c))
 FUZZ_LINK = $(CLANG) $(FUZZ_FLAGS) $(WARNINGS) -fsanitize=fuzzer -o $@ $(filter %.c %.a,$^) $(FUZZ_LIBS)
 

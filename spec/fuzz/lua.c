@@ -15,6 +15,7 @@
 
 __attribute__((section("__libfuzzer_extra_counters"))) static uint8_t counters[COUNTERS];
 
+int luaopen_crumb_binaries(lua_State *L);
 int luaopen_crumb_core(lua_State *L);
 int luaopen_crumb_instructions(lua_State *L);
 
@@ -29,6 +30,7 @@ static lua_State *start(void)
 	lua_State *L = luaL_newstate();
 
 	luaL_openlibs(L);
+	luaL_requiref(L, "crumb.binaries", luaopen_crumb_binaries, 0);
 	luaL_requiref(L, "crumb.core", luaopen_crumb_core, 0);
 	luaL_requiref(L, "crumb.instructions", luaopen_crumb_instructions, 0);
 	lua_settop(L, 0);

@@ -1,6 +1,6 @@
 --- user: the arguments of functions of programs and libraries, by the file's debug information.
 
-local core <const> = require "crumb.core"
+local binaries <const> = require "crumb.lazy" "crumb.binaries"
 local abi <const> = require "crumb.arguments.abi"
 local named <const> = require "crumb.arguments.named"
 local registers <const> = require "crumb.arguments.registers"
@@ -13,7 +13,7 @@ local files <const> = setmetatable({}, { __mode = "v" })
 -- The file that was attached to: by its descriptor as long as that is open, later by its name.
 local function reopen(site)
 	for _, path in ipairs { site.path, site.file } do
-		local elf <const> = core.elf(path)
+		local elf <const> = binaries.elf(path)
 		if elf and (not site.identity or elf:identity() == site.identity) then return elf end
 		if elf then elf:close() end
 	end
@@ -23,7 +23,7 @@ end
 local function read(site)
 	local elf <close> = reopen(site)
 	if not elf then return { missing = "the file that is probed is no longer there", functions = {} } end
-	local dwarf <const>, message <const> = core.dwarf(elf:path())
+	local dwarf <const>, message <const> = binaries.dwarf(elf:path())
 	return {
 		dwarf = dwarf, missing = message and message:match "^.-: (.*)$" or message, go = elf:is_go(), functions = {},
 	}

@@ -1,5 +1,6 @@
 --- files: the files that a target's path means, each opened once, whatever it is called.
 
+local binaries <const> = require "crumb.lazy" "crumb.binaries"
 local core <const> = require "crumb.core"
 local glob <const> = require "crumb.names.glob"
 local lazy <const> = require "crumb.lazy"
@@ -29,7 +30,7 @@ end
 
 -- Opens a file, or takes it from those that are open.
 local function open(opened, path, shown)
-	local elf <const>, message <const>, err <const> = core.elf(path)
+	local elf <const>, message <const>, err <const> = binaries.elf(path)
 	if not elf and (err == EMFILE or err == ENFILE) then
 		return nil, message .. ": each file takes a descriptor until it is attached to: raise the limit (ulimit -n)", err
 	elseif not elf and err == EACCES and path:find "^/proc/%d+/" then
@@ -50,7 +51,7 @@ end
 -- The words that a path stands for. A file that is there is meant itself, whatever its name.
 local function spelt(path)
 	if not path:find("{", 1, true) then return { path } end
-	local itself <close> = path:find("/", 1, true) and core.elf(path) or nil
+	local itself <close> = path:find("/", 1, true) and binaries.elf(path) or nil
 	if itself then return { path } end
 	return words.braces(path)
 end
@@ -63,7 +64,7 @@ local function candidates(word, pid)
 	end
 	local list <const> = { { path = word } }
 	if not glob.is(word) then return list, false end
-	local itself <close>, _, err <const> = core.elf(word)
+	local itself <close>, _, err <const> = binaries.elf(word)
 	if itself or err ~= ENOENT then return list, false end
 	local paths <const>, reason <const>, failed <const> = words.paths(word)
 	if not paths then return nil, reason, failed end

@@ -3,6 +3,7 @@
 -- Of a process, what that process has mapped; otherwise, and of one that has not become its program yet, the libraries in
 -- the dynamic linker's cache. Never PATH, never LD_LIBRARY_PATH: the environment must not choose what root attaches to.
 
+local binaries <const> = require "crumb.lazy" "crumb.binaries"
 local core <const> = require "crumb.core"
 local glob <const> = require "crumb.names.glob"
 local mapped <const> = require "crumb.names.mapped"
@@ -94,7 +95,7 @@ end
 
 -- Of this machine, which is that of the program that runs us.
 local function own_machine()
-	local elf <close> = core.elf("/proc/self/exe")
+	local elf <close> = binaries.elf("/proc/self/exe")
 	return elf and elf:machine()
 end
 
@@ -116,7 +117,7 @@ end
 -- A program of that name, to be named to people; which one is meant they say themselves.
 local function program(name)
 	for _, folder in ipairs { "/usr/bin/", "/usr/sbin/", "/bin/", "/usr/local/bin/" } do
-		local file <close> = name:find "^[%w_.+-]+$" and core.elf(folder .. name) or nil
+		local file <close> = name:find "^[%w_.+-]+$" and binaries.elf(folder .. name) or nil
 		if file then return folder .. name end
 	end
 end
@@ -146,7 +147,7 @@ end
 local function by_soname(name, files)
 	local list <const> = {}
 	for _, file in ipairs(files) do
-		local elf <close> = core.elf(file.open)
+		local elf <close> = binaries.elf(file.open)
 		local soname <const> = elf and elf:soname()
 		if soname then list[#list + 1] = { soname = soname, path = file.path, open = file.open } end
 	end

@@ -3,7 +3,7 @@
 -- They are opened through /proc/PID/map_files, which gives the very files, in whatever container the process is and
 -- whether they still have a name; where that is not allowed, by their names as the process sees them.
 
-local core <const> = require "crumb.core"
+local binaries <const> = require "crumb.lazy" "crumb.binaries"
 
 local mapped = {}
 
@@ -15,7 +15,7 @@ local EPERM <const>, ENOENT <const>, ESRCH <const>, EACCES <const> = 1, 2, 3, 13
 ---@field open string what to open
 
 local function may_open(path)
-	local _ <close>, _, err <const> = core.elf(path)
+	local _ <close>, _, err <const> = binaries.elf(path)
 	return err ~= EPERM and err ~= EACCES
 end
 

@@ -2,7 +2,7 @@
 --
 -- It knows nothing of probes and events, and prints nothing: crumb.show does.
 
-local core <const> = require "crumb.core"
+local binaries <const> = require "crumb.lazy" "crumb.binaries"
 local text <const> = require "crumb.show.text"
 local u64 <const> = require "crumb.u64"
 
@@ -43,7 +43,7 @@ function draw.value(value, column, as_string)
 	local kind <const> = column and column.kind
 	if value == nil then return "-" end
 	if type(value) == "boolean" then return (value or kind == "bool") and tostring(value) or "?" end
-	if kind == "symbol" then return (as_string or text.word)(core.demangle(value) or value) end
+	if kind == "symbol" then return (as_string or text.word)(binaries.demangle(value) or value) end
 	if type(value) == "string" then return kind == "bytes" and hex(value) or (as_string or text.word)(value) end
 	if math.type(value) == "float" then return ("%.1f"):format(value) end
 	if math.type(value) ~= "integer" then return text.word(tostring(value)) end
