@@ -151,6 +151,25 @@ describe("in a target", function()
 		assert.same({}, becomes 'probe "uprobe:spec/complete_spec.lua:a')
 	end)
 
+	it("that is whole ends its string, unless that is closed", function()
+		local function closed(typed)
+			local items <const> = items_of(typed)
+			assert.equal(1, #items, typed)
+			return items[1].close
+		end
+		assert.equal('"', closed 'probe "tracepoint:sched:sched_process_fo')
+		assert.equal("'", closed "probe { 'tracepoint:sched:sched_process_fo")
+		assert.equal("]]", closed "list [[tracepoint:sched:sched_process_fo")
+		assert.equal("]=]", closed "list [=[tracepoint:sched:sched_process_fo")
+		assert.equal('"', closed 'dofile "spec/complete_sp')
+		assert.is_nil(closed 'probe "tracepoint:sched:sched_process_fo|"')
+		assert.is_nil(closed "list [[tracepoint:sched:sched_process_fo|]]")
+		assert.is_nil(closed 'probe "t:sch') -- a name follows
+		assert.is_nil(closed 'spawn "spec/complete_sp') -- words may follow
+		assert.is_nil(closed 'probe { "syscall:openat", where = "args.flag') -- so may the rest of an expression
+		assert.is_nil(closed "string.forma")
+	end)
+
 	it("of many the last one tells how many more, and holds what all begin with", function()
 		local items <const> = items_of 'probe "uprobe:libc:get'
 		assert.truthy(#items < 200)

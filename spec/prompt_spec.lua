@@ -287,6 +287,14 @@ describe("Tab", function()
 		prompt:prompt()
 	end)
 
+	it("ends a string that is whole", function()
+		local prompt <close> = start()
+		prompt:type "#loadfile 'spec/complete_sp\t"
+		prompt:prompt "crumb> #loadfile 'spec/complete_spec.lua'"
+		prompt:type "\21dofile('spec/complete_sp')\27[D\27[D\t" -- the quote is there
+		prompt:prompt "crumb> dofile('spec/complete_spec.lua')"
+	end)
+
 	it("completes the second of several lines", function()
 		local prompt <close> = start()
 		prompt:enter "print("

@@ -13,7 +13,8 @@ local MOST <const> = 200
 ---@class crumb.Completion
 ---@field text string what takes the word's place, as Lua has it
 ---@field label string what a list shows
----@field more boolean? something is to follow: neither a quote nor a blank is put behind it
+---@field more boolean? something is to follow
+---@field close string? what ends the string that it completes
 
 -- The bytes that a string's text stands for; nil: it is in the midst of an escape.
 local function decoded(quote, text)
@@ -43,24 +44,31 @@ local function written(quote, text, whole, count)
 	return #text
 end
 
+local function file_items(typed) return files.items(typed) end
+
 local COMPLETERS <const> = {
 	target = function(typed, _, session) return target.items(typed, session.settings.pid) end,
-	file = function(typed) return files.items(typed) end,
+	file = file_items, command = file_items,
 	expression = function(typed, rule, session)
 		local probe <const> = rule.object and names.value(session, rule.object)
 		return expression.items(typed, rule, probe, session.settings.pid)
 	end,
 }
 
-local function in_string(found, session)
+-- What is the whole of a string.
+local WHOLE <const> = { target = true, file = true }
+
+local function in_string(found, after, session)
 	local open <const> = found.string
 	local wanted = place.of_string(found.frame)
 	local typed <const> = decoded(open.quote, open.text)
 	if not wanted and typed and typed:find "^%l+:" then wanted = { wants = "target" } end
 	if not wanted or not typed then return open.from + #open.text, {} end
 	local items <const>, at <const> = COMPLETERS[wanted.wants](typed, wanted.rule, session)
+	local ends <const> = WHOLE[wanted.wants] and after:sub(1, #open.close) ~= open.close
 	local kept <const> = {}
 	for _, item in ipairs(items) do
+		item.close = ends and not item.more and open.close or nil
 		item.text = encoded(open.quote, item.text)
 		if item.text then kept[#kept + 1] = item end
 	end
@@ -98,7 +106,7 @@ local function presented(items)
 	local all <const>, shown <const> = once(items), {}
 	for i, item in ipairs(all) do
 		if i > MOST then break end
-		shown[i] = { text = item.text, label = text_of.escape(item.label), more = item.more or nil }
+		shown[i] = { text = item.text, label = text_of.escape(item.label), more = item.more or nil, close = item.close }
 	end
 	if #all > MOST then
 		shown[MOST] = { text = common(all), label = ("… and %d more"):format(#all - MOST + 1), more = true }
@@ -106,10 +114,10 @@ local function presented(items)
 	return shown
 end
 
-local function complete(before, session)
+local function complete(before, after, session)
 	local found <const> = context.read(before)
 	if found.comment then return #before, {} end
-	if found.string then return in_string(found, session) end
+	if found.string then return in_string(found, after, session) end
 	return in_code(before, found, session)
 end
 
@@ -121,7 +129,7 @@ end
 ---@return crumb.Completion[] items sorted, 200 at most; of more the last one tells how many
 return function(text, point, session)
 	local before <const> = text:sub(1, point)
-	local done <const>, from <const>, items <const> = pcall(complete, before, session)
+	local done <const>, from <const>, items <const> = pcall(complete, before, text:sub(point + 1), session)
 	if not done then return #before, {} end
 	return from, presented(items)
 end

@@ -84,7 +84,8 @@ local function complete(self, before)
 	local from <const>, items <const> = self.complete(before .. line, #before + point)
 	if #items == 0 or from < #before then return end
 	local word <const>, certain <const> = line:sub(from - #before + 1, point), common_prefix(items)
-	if #items == 1 or #certain > #word then return self.line.replace(from - #before, certain) end
+	if #items == 1 then return self.line.replace(from - #before, certain .. (items[1].close or "")) end
+	if #certain > #word then return self.line.replace(from - #before, certain) end
 	self:clear()
 	io.stdout:write(listing(items), "\n")
 	draw(self)

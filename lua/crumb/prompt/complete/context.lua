@@ -14,7 +14,8 @@ local context = {}
 
 ---@class crumb.LuaContext
 ---@field frame crumb.LuaFrame the innermost
----@field string { quote: string, from: integer, text: string }? the string that the cursor is in; `from`: bytes before its text
+---@field string { quote: string, from: integer, text: string, close: string }? the string that the cursor is in; `from`: bytes
+--- before its text; `close`: what ends it
 ---@field comment boolean
 
 local CLOSES <const> = { [")"] = "(", ["}"] = "{", ["]"] = "[" }
@@ -36,12 +37,13 @@ local function quote_end(text, quote, at)
 	end
 end
 
--- A string or comment in long brackets that begins at `at`: its text, and what follows; nil: it begins none.
+-- A string or comment in long brackets that begins at `at`: its text, what follows, and what ends it; nil: it begins none.
 local function long_text(text, at)
 	local level <const>, from <const> = text:match("^%[(=*)%[\n?()", at)
 	if not level then return nil end
-	local to <const>, stop <const> = text:find("]" .. level .. "]", from, true)
-	return from, to, stop and stop + 1
+	local close <const> = "]" .. level .. "]"
+	local to <const>, stop <const> = text:find(close, from, true)
+	return from, to, stop and stop + 1, close
 end
 
 -- Each reads a token at `at` in a frame: what follows it, and the frame that holds then; or nil and what it is in.
@@ -53,8 +55,8 @@ local function read_comment(text, at, frame)
 end
 
 local function read_long(text, at, frame)
-	local from <const>, to <const>, after <const> = long_text(text, at)
-	if not to then return nil, frame, { string = { quote = "[", from = from - 1, text = text:sub(from) } } end
+	local from <const>, to <const>, after <const>, close <const> = long_text(text, at)
+	if not to then return nil, frame, { string = { quote = "[", from = from - 1, text = text:sub(from), close = close } } end
 	push(frame, "string", text:sub(from, to - 1))
 	return after, frame
 end
@@ -68,7 +70,7 @@ local function read_quoted(text, at, frame)
 	end
 	local line <const> = text:find("\n", at, true)
 	if line then return line, frame end -- a mistake that ends with its line
-	return nil, frame, { string = { quote = quote, from = at, text = text:sub(at + 1) } }
+	return nil, frame, { string = { quote = quote, from = at, text = text:sub(at + 1), close = quote } }
 end
 
 local function read_open(text, at, frame)

@@ -18,7 +18,7 @@ local EXPRESSIONS <const> = {
 }
 
 local TARGET <const> = { probe = true, list = true, top = true }
-local FILE <const> = { dofile = true, loadfile = true, require = true, spawn = true, open = true }
+local FILE <const> = { dofile = "file", loadfile = "file", require = "file", open = "file", spawn = "command" }
 
 -- What a table takes that a function is called with.
 local TAKES <const> = {
@@ -82,7 +82,7 @@ end
 
 --- What is wanted in the string that the cursor is in; nil: nothing that is known.
 ---@param frame crumb.LuaFrame that holds the string
----@return { wants: "target"|"expression"|"file", rule: crumb.TypedRule? }?
+---@return { wants: "target"|"expression"|"file"|"command", rule: crumb.TypedRule? }?
 function place.of_string(frame)
 	if frame.open == "{" then return string_in_table(frame) end
 	local assigned <const> = context.assigned(frame)
@@ -92,7 +92,7 @@ function place.of_string(frame)
 	local called <const> = context.called(frame)
 	local name <const> = called[#called]
 	if TARGET[name] then return { wants = "target" } end
-	return FILE[name] and { wants = "file" } or nil
+	return FILE[name] and { wants = FILE[name] } or nil
 end
 
 --- The options that may be written where the cursor is: in a table, where no value is awaited; nil: none.
