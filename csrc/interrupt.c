@@ -205,11 +205,35 @@ static int l_guard_call(lua_State *L)
 	return lua_gettop(L);
 }
 
+/*
+ * guard:resume(f, co, ...) -> what f(co, ...) does, which is to resume co: meanwhile Ctrl-C is for that.
+ * What came as it ended is for who has resumed it.
+ */
+static int l_guard_resume(lua_State *L)
+{
+	lua_State *co = lua_tothread(L, 3);
+	int status;
+
+	handle_check(L, 1, GUARD);
+	luaL_checktype(L, 3, LUA_TTHREAD);
+	lua_pushvalue(L, 3);
+	lua_replace(L, 1); /* keeps it */
+	guarded = co;
+	status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+	guarded = L;
+	if (lua_gethook(co) == interrupt_hook) {
+		lua_sethook(co, NULL, 0, 0);
+		on_guarded(SIGINT);
+	}
+	return status == LUA_OK ? lua_gettop(L) - 1 : lua_error(L);
+}
+
 void interrupt_register(lua_State *L)
 {
 	static const luaL_Reg none[] = { { NULL, NULL } };
 	static const luaL_Reg methods[] = {
 		{ "call", l_guard_call },
+		{ "resume", l_guard_resume },
 		{ NULL, NULL },
 	};
 

@@ -165,6 +165,27 @@ describe("Ctrl-C at the prompt", function()
 		end
 		assert.equal("7", answer(prompt, "7"))
 	end)
+
+	it("interrupts a coroutine, and who has resumed it", function()
+		local prompt <close> = start()
+		prompt:enter "function forever() print 'on' while true do end end"
+		prompt:prompt()
+		for _, line in ipairs {
+			"while true do coroutine.resume(coroutine.create(forever)) end", "coroutine.wrap(forever)()",
+			"coroutine.wrap(function() coroutine.wrap(forever)() end)()",
+			"co = coroutine.create(function() coroutine.yield() end) coroutine.resume(co) forever()",
+		} do
+			prompt:enter(line)
+			prompt:wait "on\r\n"
+			prompt:type "\3"
+			prompt:wait "interrupted"
+			prompt:prompt()
+		end
+		assert.equal("true\n4", answer(prompt, "coroutine.resume(coroutine.create(function(x) return x end), 4)"))
+		assert.equal("3", answer(prompt, "coroutine.wrap(function(x) return x + coroutine.yield(x) end)(3)"))
+		assert.equal("mine", answer(prompt, "coroutine.wrap(error)('mine')"))
+		assert.equal('true\ndead', answer(prompt, "coroutine.resume(co), coroutine.status(co)"))
+	end)
 end)
 
 describe("the terminal", function()

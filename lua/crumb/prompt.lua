@@ -1,6 +1,7 @@
 --- prompt: `crumb` alone: Lua line by line in one session, whose probes live on between the lines.
 
 local core <const> = require "crumb.core"
+local coroutines <const> = require "crumb.prompt.coroutines"
 local editor <const> = require "crumb.prompt.editor"
 local evaluate <const> = require "crumb.prompt.evaluate"
 local feed <const> = require "crumb.prompt.feed"
@@ -36,6 +37,7 @@ local function equip(self)
 		live.output:flush()
 		return io.write(...)
 	end }, { __index = io })
+	env.coroutine = coroutines(self.guard)
 	local function leave() self.left = true end
 	env.exit = word(leave, leave)
 	env.quit = env.exit

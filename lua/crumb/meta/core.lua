@@ -442,6 +442,12 @@ local Guard = {}
 ---@return any ...
 function Guard:call(call, ...) end
 
+--- What the function does, which is to resume the coroutine; Ctrl-C raises "interrupted!" in that meanwhile.
+---@param call function coroutine.resume
+---@param co thread
+---@return any ...
+function Guard:resume(call, co, ...) end
+
 --- Has Ctrl-C until it is closed, beneath core.interrupt: it interrupts what the guard calls, and nothing else.
 ---@return crumb.Guard?, string?, integer?
 function core.guard() end
