@@ -12,7 +12,7 @@ local links = {}
 local E2BIG <const>, ENOMEM <const>, EINVAL <const>, EMFILE <const> = 7, 12, 22, 24
 local NOW_AND_THEN <const> = 100000000 -- ns
 
--- nil, message, errno: the reason's first line, what to do, then libbpf's log.
+-- nil, message, errno: why, and what to do; where nothing is known of that, libbpf's log.
 local function failure(hook, group, why, errno)
 	local first <const>, more <const> = group.sites[1], #group.sites - 1
 	local reason <const>, log <const> = why:match "^([^\n]*)(.*)$"
@@ -20,8 +20,8 @@ local function failure(hook, group, why, errno)
 	local refused <const> = features.refused(hook, group.bits[1])
 	local which = more > 0 and (" and %d more"):format(more) or ""
 	if more == 0 and not first.target:find(first.symbol, 1, true) then which = (" (%s)"):format(first.symbol) end
-	return nil, ("attach %s%s: %s%s"):format(first.target, which,
-		refused or reason .. (hint and ": " .. hint or ""), refused and "" or log), errno
+	local known <const> = refused or hint and reason .. ": " .. hint
+	return nil, ("attach %s%s: %s"):format(first.target, which, known or reason .. log), errno
 end
 
 -- Whether a group has no site of this key yet. Sites mostly come in the order of their offsets, which tells it at once.
