@@ -175,8 +175,8 @@ describe("CAP_BPF and CAP_PERFMON alone", function()
 		if not features.hook "uprobe.multi".available then pending "no uprobe.multi: CAP_SYS_ADMIN is wanted here" return end
 		-- A busybox's own programs have no library.
 		local shell <const> = "fifo=$(mktemp -u); mkfifo $fifo; /usr/bin/cat <>$fifo & pid=$!; "
-			.. "until grep -q 'r-xp .*/libc' /proc/$pid/maps; do :; done; rm $fifo; build/fixtures/rights %d %s build/crumb -q -d 50ms -p $pid "
-			.. "--csv funccount uprobe:libc:malloc; status=$?; kill $pid; exit $status"
+			.. "until grep -q 'r-xp .*/libc' /proc/$pid/maps; do :; done; rm $fifo; build/fixtures/rights %d %s build/crumb -q -d 50ms "
+			.. "-p $pid --csv funccount uprobe:libc:malloc; status=$?; kill $pid; exit $status"
 		local _, status <const>, errors <const> = cli.shell("(" .. shell:format(NOBODY, BOTH) .. ")")
 		assert.equal(1, status)
 		assert.matches(": run it as root, or with CAP_SYS_PTRACE\n$", errors)
