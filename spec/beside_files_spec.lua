@@ -120,7 +120,7 @@ describe("fsslower shows the same operations", function()
 		local ours <close> = assert(beside.start "build/crumb fsslower --min 0 --type ext4")
 		local there <const> = disk.with(function(device)
 			local run <const>, place <const> = shell(), child.folder .. "/ext4"
-			run("mkdir %s; mke2fs -F %s >/dev/null 2>&1; mount -t ext4 %s %s", place, device, device, place)
+			run("mkdir %s; mke2fs -F %s 1024 >/dev/null 2>&1; mount -t ext4 %s %s", place, device, device, place)
 			run("dd if=/dev/zero of=%s/slow_one bs=1000 count=23 conv=fsync 2>/dev/null", place)
 			run("dd if=%s/slow_one of=%s/slow_two bs=500 count=40 2>/dev/null", place, place)
 			run("umount %s", place)

@@ -4,6 +4,7 @@ local beside = require "support.beside"
 local cli = require "support.cli"
 local core = require "crumb.core"
 local disk = require "support.disk"
+local Folder = require "support.folder"
 
 local function found_as(...) return table.concat({ ... }, " ") end
 
@@ -43,9 +44,11 @@ describe("beside libbpf-tools'", function()
 		local expected <const> = found(theirs, "^(%d+) +(%S+) +(%S+) +(%d+) +(%S+) +(%d+) +(%S+) +(%S+) ",
 			function(pid, comm, from, from_port, to, to_port, sent, received)
 				if from_port ~= port and to_port ~= port then return nil end
+				-- On 6.1 a socket more closes now and then, which nobody used.
+				if sent == "0.00" and received == "0.00" then return nil end
 				return ("%s %s %s:%s %s:%s %s %s"):format(pid, comm, from, from_port, to, to_port, sent, received)
 			end)
-		assert.equal(6, #expected, table.concat(expected, "\n"))
+		assert.equal(6, #expected)
 		assert.same(expected, found(ours, "(%S+)%[(%d+)%] closed from=(%S+) lasted=%S+ received=(%d+) sent=(%d+) to=(%S+)",
 			function(comm, pid, from, received, sent, to)
 				if not (from .. " " .. to .. " "):find((":%s "):format(port)) then return nil end
@@ -127,5 +130,23 @@ describe("beside bpftrace's", function()
 		assert.equal(3, #expected)
 		assert.same(expected, found(ours, "(%S+)%[(%d+)%] get%S+ .*host=(%S+) ",
 			function(comm, pid, host) return ("%s %s %s"):format(pid, comm, host) end))
+	end)
+
+	it("tcpaccept tells the same connections", function()
+		if needs_types() then return end
+		local folder <close> = Folder.make()
+		local theirs <const>, ours <const>, said <const> = both(beside.bpftrace("tcpaccept.bt", folder.path),
+			"build/crumb tcpaccept", "build/fixtures/tcp_victim 4 3 10 20; build/fixtures/tcp_victim 6 2 10 20")
+		if not theirs then pending "bpftrace's tcpaccept does not run here" return end
+		local ports <const> = {}
+		for port in said:gmatch " port=(%d+)" do ports[port] = true end
+		local expected <const> = found(theirs, "^[%d:]+ +(%d+) +(tcp_victim) +(%S+) +(%d+) +(%S+) +(%d+) ",
+			function(pid, comm, from, from_port, to, port)
+				assert.is_true(ports[port])
+				return ("%s %s %s:%s %s:%s"):format(pid, comm, from, from_port, to, port)
+			end)
+		assert.equal(5, #expected)
+		assert.same(expected, found(ours, " (tcp_victim)%[(%d+)%] accept from=(%S+) retval=%d+ to=(%S+)",
+			function(comm, pid, from, to) return (("%s %s %s %s"):format(pid, comm, from, to):gsub("[%[%]]", "")) end))
 	end)
 end)

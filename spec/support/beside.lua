@@ -9,6 +9,7 @@
 -- A tracer has attached what it attaches before it first waits: until the first event, its next interval or Ctrl-C.
 -- So one that never comes to wait, since it is not installed or this kernel lacks something, is none.
 local core <const> = require "crumb.core"
+local disk <const> = require "support.disk"
 local lab <const> = require "support.lab"
 
 local beside = {}
@@ -70,6 +71,23 @@ function beside.start(command)
 	if await(tracer) then return tracer end
 	local _, errors <const> = tracer:finish()
 	return nil, errors
+end
+
+-- What bpftrace's tools need of the C library's headers, which a virtual machine has not.
+local HEADERS <const> = { ["sys/socket.h"] = "#define AF_INET 2\n#define AF_INET6 10\n" }
+
+--- A tool of bpftrace's, as a command. In a virtual machine it is unpacked from the disk (spec/vm/run).
+---@param tool string
+---@param folder string where to
+---@return string command
+function beside.bpftrace(tool, folder)
+	if not disk.is_virtual() then return tool end
+	assert(os.execute(("dd if=/dev/nvme0n1 bs=16M skip=1 status=none | tar x -C %s && mkdir %s/sys"):format(folder, folder)))
+	for path, text in pairs(HEADERS) do
+		local file <close> = assert(io.open(("%s/%s"):format(folder, path), "w"))
+		file:write(text)
+	end
+	return ("env LD_LIBRARY_PATH=%s %s/bpftrace -I %s %s/%s"):format(folder, folder, folder, folder, tool)
 end
 
 --- What it has printed until now.

@@ -4,12 +4,15 @@ local core <const> = require "crumb.core"
 
 local disk <const> = {}
 
+--- Whether this is a virtual machine that spec/vm/run made: another machine's disks are somebody's.
+---@return boolean
+function disk.is_virtual() return (core.read "/sys/class/nvme/nvme0/serial" or ""):find "^crumb%s*$" ~= nil end
+
 --- Calls `use` with the device's file, and the name of the disk that its requests go to.
 ---@param use fun(device: string, name: string)
 ---@return boolean there whether there is one
 function disk.with(use)
-	-- Only what spec/vm/run made: another machine's is somebody's.
-	if (core.read "/sys/class/nvme/nvme0/serial" or ""):find "^crumb%s*$" then
+	if disk.is_virtual() then
 		use("/dev/nvme0n1", core.read "/sys/class/block/nvme0c0n1/size" and "nvme0c0n1" or "nvme0n1")
 		return true
 	end

@@ -18,4 +18,6 @@ end
 
 function Folder:remove() os.execute("rm -r " .. self.path) end
 
+Folder.__close = Folder.remove
+
 return Folder
