@@ -149,12 +149,14 @@ describe("the command line", function()
 		assert.equal(0, status)
 		assert.matches("^crumb %d+%.%d+%.%d+%S* %(libbpf [%d.]+, Lua 5%.4%)\n$", text)
 		assert.matches("^Usage: crumb .*\n   %-%-json ", (cli.run "--help"))
-		assert.matches("\ncrumb help TOPIC: prompt, rules, scripts, targets, or the name of a command or tool%.\n$",
+		assert.matches("\ncrumb help TOPIC: prompt, rules, scripts, targets, the name of a command or tool, or a word such as capture%.\n$",
 			(cli.run "help"))
 		for _, name in ipairs { "doctor", "list", "tools", "top" } do
 			assert.matches(("^Usage: crumb %s "):format(name), (cli.run("help", name)))
 		end
 		assert.matches("^A target says where", (cli.run("help", "targets")))
+		check(0, "rules\n  sample = 100, limit = 10                       one in so many; so many a second\n", "", "help", "limit")
+		check(2, "", "crumb: no topic 'limi'; crumb help lists them\nTry 'crumb --help'.\n", "help", "limi")
 		check(2, "", "crumb: no topic 'target' (nearest: targets); crumb help lists them\nTry 'crumb --help'.\n", "help", "target")
 		check(2, "", "crumb: too many arguments\nTry 'crumb --help'.\n", "help", "rules", "extra")
 	end)

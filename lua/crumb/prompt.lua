@@ -23,13 +23,21 @@ local function word(call, text)
 	return setmetatable({}, { __call = call, __tostring = text })
 end
 
+-- As what a value is at hand; "": as nothing.
+local function name_of(env, value)
+	for name, one in pairs(env) do
+		if one == value then return name end
+	end
+	return ""
+end
+
 -- What a prompt has that scripts have not.
 local function equip(self)
 	local env <const>, live <const> = self.live.env, self.live
 	env.list = function(...) return values.listing(live, ...) end
 	env.probes = function() return values.probes(live) end
 	env.help = word(function(_, topic)
-		local text <const> = help.text(topic or "prompt")
+		local text <const> = help.text(topic == nil and "prompt" or type(topic) == "string" and topic or name_of(env, topic))
 		if text then return live:print((text:gsub("\n$", ""))) end
 		error(("help: no topic '%s' (there are %s)"):format(topic, table.concat(help.topics(), ", ")), 2)
 	end, function() return (help.text "prompt":gsub("\n$", "")) end)

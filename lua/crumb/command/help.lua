@@ -64,6 +64,8 @@ In scripts and -e these are at hand, and raise when something is refused:
 ]],
 }
 
+local help <const> = {}
+
 --- Their names.
 ---@return string[]
 local function topics()
@@ -76,31 +78,55 @@ end
 -- Commands, which tell by themselves how they are used.
 local COMMANDS <const> = { doctor = true, list = true, tools = true, top = true }
 
+-- Whether a line has a word, as a whole.
+local function has_word(line, word)
+	local at, stop = 1, 0
+	repeat
+		at, stop = line:find(word, stop + 1, true)
+		if at and not line:find("^[%w_]", stop + 1) and not line:sub(1, at - 1):find "[%w_]$" then return true end
+	until not at
+	return false
+end
+
+-- The lines that have a word of the language, below the names of their topics; nil: none has.
+local function lines_with(word)
+	local parts <const> = {}
+	for _, name in ipairs(topics()) do
+		local header = name .. "\n"
+		for line in TOPICS[name]:gmatch "[^\n]+" do
+			if line:find "^  " and has_word(line, word) then
+				parts[#parts + 1] = header .. line .. "\n"
+				header = ""
+			end
+		end
+	end
+	return parts[1] and table.concat(parts)
+end
+
+--- What is said of a topic, or of a word.
+---@param word string
+---@return string? nil: nothing
+function help.text(word) return TOPICS[word] or word ~= "" and lines_with(word) or nil end
+
 -- `crumb help`, or with a topic.
 local function command(settings, argv)
 	local tools <const> = require "crumb.command.tools"
 	local word <const> = argv[1]
 	if argv[2] then require("crumb.command").misuse "too many arguments" end
 	if not word then
-		output.put(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "), ", or the name of a command or tool.\n")
+		output.put(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "), ", the name of a command or tool, or a word such as capture.\n")
 		return 0
 	end
 	if COMMANDS[word] then return require("crumb.command." .. word)(settings, { "--help" }) end
 	local tool <const> = not TOPICS[word] and tools.find(word)
-	if not (TOPICS[word] or tool) then
+	local text <const> = tool and tools.help(tool) .. "\n" or help.text(word)
+	if not text then
 		local _ <const>, near <const> = core.nearest(word, table.move(topics(), 1, #topics(), #tools.names() + 1, tools.names()))
 		require("crumb.command").misuse("no topic '%s'%s; crumb help lists them", require("crumb.show.text").escape(word), near)
 	end
-	output.put(TOPICS[word] or tools.help(tool) .. "\n")
+	output.put(text)
 	return 0
 end
-
-local help <const> = {}
-
---- What is said of a topic.
----@param topic string
----@return string? nil: there is no such topic
-function help.text(topic) return TOPICS[topic] end
 
 help.topics = topics
 
