@@ -78,23 +78,14 @@ end
 -- Commands, which tell by themselves how they are used.
 local COMMANDS <const> = { doctor = true, list = true, tools = true, top = true }
 
--- Whether a line has a word, as a whole.
-local function has_word(line, word)
-	local at, stop = 1, 0
-	repeat
-		at, stop = line:find(word, stop + 1, true)
-		if at and not line:find("^[%w_]", stop + 1) and not line:sub(1, at - 1):find "[%w_]$" then return true end
-	until not at
-	return false
-end
-
 -- The lines that have a word of the language, below the names of their topics; nil: none has.
 local function lines_with(word)
-	local parts <const> = {}
+	if not word:find "^[%w_]+$" then return nil end
+	local parts <const>, whole <const> = {}, "%f[%w_]" .. word .. "%f[^%w_]"
 	for _, name in ipairs(topics()) do
 		local header = name .. "\n"
 		for line in TOPICS[name]:gmatch "[^\n]+" do
-			if line:find "^  " and has_word(line, word) then
+			if line:find "^  " and line:find(whole) then
 				parts[#parts + 1] = header .. line .. "\n"
 				header = ""
 			end
@@ -106,7 +97,7 @@ end
 --- What is said of a topic, or of a word.
 ---@param word string
 ---@return string? nil: nothing
-function help.text(word) return TOPICS[word] or word ~= "" and lines_with(word) or nil end
+function help.text(word) return TOPICS[word] or lines_with(word) end
 
 -- `crumb help`, or with a topic.
 local function command(settings, argv)
@@ -114,7 +105,8 @@ local function command(settings, argv)
 	local word <const> = argv[1]
 	if argv[2] then require("crumb.command").misuse "too many arguments" end
 	if not word then
-		output.put(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "), ", the name of a command or tool, or a word such as capture.\n")
+		output.put(options.help(), "\n\ncrumb help TOPIC: ", table.concat(topics(), ", "),
+			", the name of a command or tool, or a word such as capture.\n")
 		return 0
 	end
 	if COMMANDS[word] then return require("crumb.command." .. word)(settings, { "--help" }) end
