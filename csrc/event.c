@@ -17,9 +17,7 @@ static uint8_t find_column(lua_State *L, int names, const struct layout *layout,
 {
 	const char *name = lua_tostring(L, field);
 
-	for (int i = 0; i < FIXED; i++)
-		if (!strcmp(name, event_fixed_names[i]))
-			return (uint8_t)i;
+	/* A cell may take the place of a fixed one. */
 	for (uint32_t i = 0; i < layout->count; i++) {
 		bool equal;
 
@@ -29,6 +27,9 @@ static uint8_t find_column(lua_State *L, int names, const struct layout *layout,
 		if (equal)
 			return (uint8_t)(FIXED + i);
 	}
+	for (int i = 0; i < FIXED; i++)
+		if (!strcmp(name, event_fixed_names[i]))
+			return (uint8_t)i;
 	return OF_SITE;
 }
 

@@ -98,9 +98,12 @@ describe("the command line", function()
 		check(2, "", "crumb: --min is more than --max: no wait is both" .. try, "offcputime", "--min", "2ms", "--max", "1999us")
 		check(2, "", "crumb: --shell: /no/such: No such file or directory" .. try, "bashreadline", "--shell", "/no/such")
 		local none <const> = "crumb: --%s: there is no %s 'no such' (there are "
-		for kind, words in pairs { disk = { "disk", "biosnoop" }, type = { "file system", "fsslower" } } do
-			local text <const>, status <const>, errors <const> = cli.run(words[2], "--" .. kind, "no such")
-			assert.same({ "", 2, none:format(kind, words[1]) }, { text, status, errors:sub(1, #none:format(kind, words[1])) })
+		for tool, words in pairs {
+			biolatency = { "disk", "disk" }, biosnoop = { "disk", "disk" }, fsslower = { "type", "file system" },
+		} do
+			local why <const> = none:format(table.unpack(words))
+			local text <const>, status <const>, errors <const> = cli.run(tool, "--" .. words[1], "no such")
+			assert.same({ "", 2, why }, { text, status, errors:sub(1, #why) })
 		end
 		check(2, "", "crumb: --signal: expected a signal, such as KILL, SIGKILL or 9, got 'x'" .. try, "killsnoop", "--signal", "x")
 		check(2, "", "crumb: --command: '|' is the shell's: for a shell write -c \"sh -c '…'\"" .. try, "-c", "ls | wc", "-e", "")

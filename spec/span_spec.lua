@@ -2,6 +2,7 @@
 local crumb = require "crumb"
 local lab = require "support.lab"
 local tracer = require "support.tracer"
+local Victim = require "support.victim"
 
 local it_traces <const>, UPROBE <const> = tracer.it, tracer.UPROBE
 
@@ -70,6 +71,44 @@ describe("a span", function()
 		assert.same({ { "gamma", 20 } }, tracer.pick(tracer.all(span:events { idle = 0 }), "text", "twice"))
 	end)
 
+	it_traces("is of who began it where that is wanted", function(trace, victim)
+		if not lab.exists "/sys/kernel/btf/vmlinux" then pending "this kernel has no types" return end
+		local other <close> = Victim.start()
+		victim:call("become", 1000)
+		victim:call("longname", 1)
+		local function open(from, given)
+			given.from, given.to = from, { UPROBE .. "hit_b", key = "1", pid = other.pid }
+			given.pid, from[1], from.key = victim.pid, UPROBE .. "say", "1"
+			return assert(trace:span(given))
+		end
+		local function both()
+			victim:call("say", 1)
+			other:call("hit_b", 1)
+		end
+		local NAMES <const> = { "pid", "tid", "uid", "gid", "comm", "here" }
+		local ended <const> = { other.pid, other.pid, 0, 0, "victim", other.pid }
+		local began <const> = { victim.pid, victim.pid, 1000, 1001, "a longer name 1", victim.pid }
+		local plain <const> = open({}, { capture = { here = "pid" } })
+		local whose <const> = open({ who = true }, { capture = { here = "u32(pid)", text = "comm" }, where = "uid == 1000" })
+		local partly <const> = open({ capture = { pid = "arg1" } }, { capture = {} })
+		local rows <const> = open({ who = true }, { count = true, by = { "pid", "comm" } })
+		both()
+		assert.same({ ended }, tracer.pick(tracer.all(plain:events { idle = 0 }), table.unpack(NAMES)))
+		local list <const> = tracer.all(whose:events { idle = 0 })
+		assert.same({ began }, tracer.pick(list, table.unpack(NAMES)))
+		assert.matches(("^%%S+ a longer name 1%%[%d%%] say here=%d text=\"a longer name 1\" latency="):format(victim.pid, victim.pid),
+			tostring(list[1]))
+		assert.same({ { 0, other.pid } }, tracer.pick(tracer.all(partly:events { idle = 0 }), "pid", "tid"))
+		assert.same({ { pid = victim.pid, comm = "a longer name 1", count = 1 } }, { table.unpack(rows:read()) })
+		whose.capture = {}
+		both()
+		for pid, comm in whose:each("pid", "comm", { idle = 0 }) do assert.same({ victim.pid, "a longer name 1" }, { pid, comm }) end
+		assert.equal(2, whose:stats().delivered)
+		victim:call("say", 1)
+		local waits <const> = whose:pending()[1]
+		assert.same({ victim.pid, 1001, "a longer name 1" }, { waits.pid, waits.gid, waits.comm })
+	end)
+
 	it_traces("aggregates, and changes while it runs", function(trace, victim)
 		local span <const> = assert(trace:span(ends(victim, { hist = "latency", count = true, by = "comm" })))
 		local function go()
@@ -96,7 +135,6 @@ describe("a span", function()
 	end)
 
 	it_traces("is exact while both ends are under fire", function(trace, victim)
-		local Victim <const> = require "support.victim"
 		local other <close> = Victim.start()
 		local span <const> = assert(trace:span {
 			from = { UPROBE .. "say", key = "pid" }, to = { UPROBE .. "hit_b", key = "pid" }, count = true, by = {},

@@ -120,8 +120,7 @@ describe("the tool", function()
 				[("write 4096 %s 16"):format(disk)] = 1, [("flush 0 %s 0"):format(disk)] = 1,
 			}, counted(lines, pattern))
 		end)
-		if not there then pending(NO_DISK) return end
-		assert.same({ "", 1, "crumb: there is no disk 'nothing'\n" }, { cli.run("biosnoop", "--disk", "nothing") })
+		if not there then pending(NO_DISK) end
 	end)
 
 	-- The requests that rows of CSV tell of, by their keys.
@@ -145,7 +144,6 @@ describe("the tool", function()
 			for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
 			assert.same({ [disk] = 9 }, totals(lines, "^(%w+),latency,%d*,%d*,(%d+)$"))
 		end)
-		if not there then pending(NO_DISK) return end
-		assert.same({ "", 1, "crumb: there is no disk 'nothing'\n" }, { cli.run("biolatency", "--disk", "nothing") })
+		if not there then pending(NO_DISK) end
 	end)
 end)

@@ -105,7 +105,7 @@ end
 
 local function who(event)
 	local thread <const> = event.tid and event.tid ~= event.pid and "/" .. event.tid or ""
-	return ("%s[%s%s]"):format(text.escape(event.comm), event.pid, thread)
+	return ("%s[%s%s]"):format(text.escape(tostring(event.comm or "?")), event.pid, thread)
 end
 
 --- An event as a line: when, who, where, what was captured, and how long a call took. Stacks follow it, a line each frame.

@@ -95,11 +95,15 @@ local function check_from(given)
 	return from
 end
 
+-- Whose a beginning is, by the names of an event's fields.
+local WHO <const> = { pid = "pid", tid = "tid", uid = "uid", gid = "gid", comm = "task.comm" }
+
 -- The rule of a beginning, for expression.compile.
 local function opening_of(filters)
 	return function(rule, from)
+		local capture <const> = from.who and merged(WHO, from.capture or {}) or from.capture
 		return merged(filters, {
-			key = from.key, where = from.where, capture = from.capture, params = rule.options.params,
+			key = from.key, where = from.where, capture = capture, params = rule.options.params,
 			epoch = rule.options.epoch,
 		})
 	end

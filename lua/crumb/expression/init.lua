@@ -19,8 +19,8 @@ local expression = {}
 -- The condition of a rule that has none.
 local ALWAYS <const> = { kind = "constant", value = true, stable = true }
 
--- `where`, and before it what a probe's pid, tid and follow ask for.
-local function condition_of(c)
+-- What a probe's pid, tid and follow ask for.
+local function filters_of(c)
 	local rule <const> = c.rule
 	local all = ALWAYS
 	if rule.follow then all = condition.followed(rule.follow) end
@@ -29,8 +29,13 @@ local function condition_of(c)
 			all = condition.both(all, condition.of(c, c:parse(word, ("%s == %d"):format(word, rule[word])), false))
 		end
 	end
-	if rule.where ~= nil then all = condition.both(all, condition.of(c, c:parse("where", rule.where), false)) end
 	return all
+end
+
+-- `where`, and before it the filters.
+local function condition_of(c, filters)
+	local all <const>, rule <const> = filters or filters_of(c), c.rule
+	return rule.where == nil and all or condition.both(all, condition.of(c, c:parse("where", rule.where), false))
 end
 
 local function number_option(c, word)
@@ -345,14 +350,15 @@ local function of_to(c, pool)
 	local no <const> = region.label()
 	local keys <const> = key_registers(c, run, no)
 	run:accept(no)
-	local from <const> = c.scope.from
+	-- They are of the end, whose names those of the beginning may take.
+	local from <const>, filters <const> = c.scope.from, filters_of(c)
 	for word, kept in pairs(from.captures) do
 		local value <const> = {}
 		for key, field in pairs(kept) do value[key] = field end
 		if kept.kind ~= "string" then value.node, value.cell = c.graph:kept(kept.cell), nil end
 		c.kept[word] = value
 	end
-	local decides <const>, what <const> = condition_of(c), outlets_of(c)
+	local decides <const>, what <const> = condition_of(c, filters), outlets_of(c)
 	local at_end <const> = outlet_region(c, pool, nil, decides, what)
 	local steps <const>, starts <const> = join(c, { run, at_end })
 	local plan <const> = plan_of(c, what, pool)

@@ -123,6 +123,19 @@ local function of_pair(c, cells, pieces)
 	end
 end
 
+-- Those of an event's fields that tell whose it is, and are those of the beginning where that captured them.
+local WHOSE <const> = { "pid", "tid", "uid", "gid", "comm" }
+
+local function of_beginning(c, cells, pieces)
+	for _, word in ipairs(WHOSE) do
+		if c.kept[word] then
+			local ast <const> = c:parse("capture." .. word, word)
+			cells[#cells + 1], pieces[#pieces + 1] = cell_of(c, { name = word }, c:value(ast), ast)
+			cells[#cells].whose = true
+		end
+	end
+end
+
 -- The expression that captures an argument as a whole; nil: there is none.
 local function whole(c, argument)
 	local type <const>, text <const> = argument.type, "args." .. argument.name
@@ -154,7 +167,7 @@ end
 
 --- The cells of an event, and their pieces.
 ---@param given table|string|nil rule.capture
----@return table[] cells
+---@return table[] cells `whose`: it takes the place of a field that every event has
 ---@return table[] pieces
 function outlet.captures(c, given)
 	local cells <const>, pieces <const>, known <const> = {}, {}, {}
@@ -166,6 +179,7 @@ function outlet.captures(c, given)
 		cells[#cells + 1], pieces[#pieces + 1] = cell_of(c, one, c:value(ast), ast)
 	end
 	of_pair(c, cells, pieces)
+	of_beginning(c, cells, pieces)
 	c.source = { option = "capture" }
 	if #cells > limits.CELLS then
 		c:too_large("an event has %d values, at most %d", #cells, limits.CELLS)

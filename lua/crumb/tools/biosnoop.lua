@@ -5,7 +5,6 @@ local crumb <const> = require "crumb"
 local MADE <const>, ISSUED <const>, DONE <const> =
 	"tracepoint:block:block_getrq", "tracepoint:block:block_rq_issue", "tracepoint:block:block_rq_complete"
 local KEY <const> = { "args.dev", "args.sector" }
-local WHO <const> = { by_pid = "pid", by_tid = "tid", by_uid = "uid", by_gid = "gid", by_comm = "task.comm" }
 
 -- By the letter of a request's flags that says what it is; the first F of two is of one that flushes before.
 local KINDS <const> = { R = "read", W = "write", F = "flush", D = "discard" }
@@ -23,10 +22,9 @@ return {
 		session.fields = { "error" }
 		-- A request is made by who wants it, issued by any task, and done while any runs.
 		session:span {
-			from = { MADE, key = KEY, where = where, capture = WHO },
+			from = { MADE, key = KEY, where = where, who = true },
 			to = { ISSUED, key = KEY }, params = params,
 			capture = {
-				"by_pid", "by_tid", "by_uid", "by_gid", "by_comm",
 				dev = "args.dev", disk = "disk(args.dev)", sector = "args.sector", bytes = "args.bytes",
 				flags = "args.rwbs", queued = "latency",
 			},
@@ -39,9 +37,6 @@ return {
 				local event <const> = waiting[place(done)]
 				waiting[place(done)] = nil
 				if not event then return end
-				for _, name in ipairs { "pid", "tid", "uid", "gid", "comm" } do
-					event[name], event["by_" .. name] = event["by_" .. name], nil
-				end
 				event.time, event.latency, event.dev = done.time, done.latency, nil
 				event.symbol = KINDS[event.flags:match "^F?([RWFD])"] or "other"
 				if done.error ~= 0 then event.error = crumb.errno(done.error) end

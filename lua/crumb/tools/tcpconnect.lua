@@ -3,7 +3,6 @@
 local crumb <const> = require "crumb"
 
 local CHANGE <const> = "tracepoint:sock:inet_sock_set_state"
-local WHO <const> = { by_pid = "pid", by_tid = "tid", by_uid = "uid", by_gid = "gid", by_comm = "task.comm" }
 local TCP <const>, ESTABLISHED <const>, SYN_SENT <const> = 6, 1, 2
 
 return {
@@ -20,19 +19,13 @@ return {
 		-- What ends a connection attempt is a packet, that comes while any task runs: who wants it is known at the beginning.
 		session:span {
 			params = { tcp = TCP, sent = SYN_SENT, established = ESTABLISHED, port = given.port },
-			from = {
-				CHANGE, key = "args.skaddr", where = "args.newstate == $sent and args.protocol == $tcp", capture = WHO,
-			},
+			from = { CHANGE, key = "args.skaddr", where = "args.newstate == $sent and args.protocol == $tcp", who = true },
 			to = { CHANGE, key = "args.skaddr", where = where },
 			capture = {
-				"by_pid", "by_tid", "by_uid", "by_gid", "by_comm",
 				from = "ntop(args.saddr_v6)", to = "ntop(args.daddr_v6)", from_port = "args.sport",
 				to_port = "args.dport", state = "args.newstate", error = "((struct sock *)args.skaddr).sk_err",
 			},
 			handler = function(event)
-				for _, name in ipairs { "pid", "tid", "uid", "gid", "comm" } do
-					event[name], event["by_" .. name] = event["by_" .. name], nil
-				end
 				event.symbol = "connect"
 				event.from = crumb.endpoint(event.from, event.from_port)
 				event.to = crumb.endpoint(event.to, event.to_port)

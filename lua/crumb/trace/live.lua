@@ -179,6 +179,15 @@ local function prepare(self, plans, openings)
 	return self.attachment:need(features)
 end
 
+-- The cells that are shown as what was captured.
+local function captures_of(cells)
+	local captures <const> = {}
+	for _, cell in ipairs(cells) do
+		if not cell.whose then captures[#captures + 1] = cell end
+	end
+	return captures
+end
+
 -- All of the bodies but those that are kept.
 local function retire(self, bodies, kept)
 	for plan, body in pairs(bodies) do
@@ -311,7 +320,7 @@ function Live:apply(rule)
 	if self.table and self.table ~= made then self.engine:retire_table(self.table) end
 	self.table, self.columns, self.shape = made or nil, columns or nil, shape
 	local plan <const> = plans[1]
-	self.cells = plan.event and (plan.cells or {}) or nil
+	self.cells = plan.event and captures_of(plan.cells or {}) or nil
 	self.kept, self.rule = from and from.captures, rule
 	self.engine.reclaim:tidy()
 	-- Who has ended when its stacks are read has names all the same.

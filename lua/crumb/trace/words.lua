@@ -33,7 +33,7 @@ words.SPAN = merged(words.SHARED, rule.OPTIONS, {
 local KEY <const> = { key = "string|table", where = "string" }
 
 --- The ends of a span.
-words.FROM = merged(choice.OPTIONS, KEY, { capture = "table", returns = "boolean" })
+words.FROM = merged(choice.OPTIONS, KEY, { capture = "table", who = "boolean", returns = "boolean" })
 words.TO = merged(choice.OPTIONS, KEY)
 
 --- What can be changed while a probe is attached.
