@@ -7,6 +7,11 @@ local lab = require "support.lab"
 local run <const> = cli.on
 local BUSY <const> = "build/fixtures/busy"
 
+-- Two programs that want one processor, until the test ends.
+local function start_two()
+	for _ = 1, 2 do child.start("%s on=0 pid hot=60000", BUSY):lines "^%d+$" end
+end
+
 -- "comm;a;b 12" of each line, as a list of { path, count }.
 local function folded(text)
 	local list <const> = {}
@@ -44,7 +49,7 @@ describe("profile", function()
 
 	it("shows the hottest stacks, the innermost frame first", function()
 		local text <const> = run(BUSY .. " hot=300", "profile", "--top", "1", "--user")
-		assert.matches("^comm=busy count=%d+\nustack\n    turn%+0x%x+ %(.*/busy%) at .*busy%.c:%d+\n    hot%+0x%x+ ", text)
+		assert.matches("^comm=busy count=%d+\nustack\n    [adturn]+%+0x%x+ %(.*/busy%) at .*busy%.c:%d+\n    hot%+0x%x+ ", text)
 		assert.is_nil(text:find("comm=", 5, true))
 	end)
 
@@ -85,7 +90,7 @@ describe("profile", function()
 		local path <const> = child.folder .. "/profile.svg"
 		assert(os.execute(("echo old >%s; chmod 640 %s"):format(path, path)))
 		-- The command kills who traces it: crumb, whose file is not to be touched by then.
-		local _, status <const> = cli.run("-c", "sh -c 'kill -KILL $PPID; sleep 9'", "profile", "--svg", path)
+		local _, status <const> = cli.run("-c", "sh -c 'kill -KILL $PPID; exec sleep 9'", "profile", "--svg", path)
 		assert.equal(128 + 9, status)
 		assert.equal("old\n", lab.read(path))
 		run(BUSY .. " hot=100", "profile", "--svg", path)
@@ -132,36 +137,114 @@ describe("offcputime", function()
 		assert.equal(0, sum_of(waits(" nap=50", "--state", "D"), "nanosleep"))
 	end)
 
+	it("knows who waits for the processor, and who is stopped", function()
+		child.setup()
+		local stopped <const> = child.start("%s pid wait", BUSY)
+		stopped:lines "^waiting$"
+		local traced <const> = child.start("build/crumb -v -p %d offcputime --folded --state T", stopped.pid)
+		traced:lines "^crumb: p1"
+		os.execute("kill -STOP " .. stopped.pid)
+		assert.is_truthy(lab.eventually(function()
+			return lab.read(("/proc/%d/stat"):format(stopped.pid)):find(") T ", 1, true)
+		end))
+		os.execute("kill -CONT " .. stopped.pid)
+		stopped:say ""
+		stopped:finish()
+		assert.matches("^busy;[^\n]*get_signal[^\n]*schedule %d+\n$", (traced:finish()))
+		start_two()
+		local ready <const> = waits(" on=0 hot=100", "--state", "R")
+		child.teardown()
+		assert.is_true(sum_of(ready, "^busy;") >= 20000)
+		assert.equal(0, sum_of(ready, "nanosleep"))
+	end)
+
+	it("leaves idle processors out", function()
+		assert.equal(0, sum_of(folded((cli.run("-d", "300ms", "offcputime", "--folded"))), "^swapper"))
+	end)
+
 	it("shows the longest, as a table and as a flame graph", function()
-		local text <const> = run(BUSY .. " nap=300", "offcputime", "--top", "1", "--user")
+		local text <const> = run(BUSY .. " nap=300 thread=3", "offcputime", "--top", "1", "--user")
 		assert.matches("^comm=busy count=%d+ us=%d%d%d%d%d%d+\nustack\n    .*main%+0x", text)
+		assert.is_nil(text:find("comm=", 5, true))
 		child.setup()
 		run(BUSY .. " nap=300", "offcputime", "--svg", child.folder .. "/waits.svg")
-		assert.matches("<title>main\n[%d,]+ us, ", lab.read(child.folder .. "/waits.svg"))
+		local us <const> = lab.read(child.folder .. "/waits.svg"):match "<title>main\n([%d,]+) us, "
 		child.teardown()
+		assert.is_true(tonumber((us:gsub(",", ""))) >= 300000, us)
 	end)
 end)
 
 describe("runqlat", function()
 	setup(function() needs "tracepoint" end)
+	before_each(child.setup)
+	after_each(child.teardown)
 
-	local function total(text)
-		local sum = 0
-		for count in text:gmatch ",(%d+)%f[\n\0]" do sum = sum + math.tointeger(tonumber(count)) end
-		return sum
+	-- Of CSV by a column: how many waits each of its values has, and for how long at least, in ns.
+	local function waits_of(text)
+		local counts <const>, times <const> = {}, {}
+		for value, low, count in text:gmatch "\n([^,\n]+),latency,(%d*),%d*,(%d+)%f[\n\0]" do
+			counts[value] = (counts[value] or 0) + math.tointeger(tonumber(count))
+			times[value] = (times[value] or 0) + (tonumber(low) or 0) * tonumber(count)
+		end
+		return counts, times
 	end
 
 	it("draws how long threads wait for a processor", function()
 		local text <const> = cli.run("-d", "500ms", "runqlat")
 		assert.matches("^latency %(ns%)\n%[", text)
-		local by <const> = cli.run("-d", "500ms", "--csv", "runqlat", "--by", "comm")
-		assert.matches("^comm,histogram,low,high,bucket\n", by)
 	end)
 
-	it("counts each wait of a process", function()
+	it("counts each wait of a thread that was asleep", function()
+		local traced <const> = child.start "build/crumb -v --csv runqlat --by comm"
+		traced:lines "^crumb: p1"
+		child.start("%s thread=200", BUSY):finish()
+		local text <const> = traced:finish "TERM"
+		assert.matches("^comm,histogram,low,high,bucket\n", text)
+		assert.is_true(waits_of(text).busy >= 201)
+	end)
+
+	it("knows the waits of those who could go on, and nobody else's", function()
+		start_two()
+		local _, times <const> = waits_of(cli.run("-d", "1s", "--csv", "runqlat", "--by", "comm"))
+		-- One of them waits at any time, and no bucket begins below half of what is in it.
+		assert.is_true(times.busy >= 200000000, ("%s ns"):format(times.busy))
+		for comm in pairs(times) do assert.is_nil(comm:find "^swapper") end
+	end)
+
+	it("counts each wait of a process, and of each of its threads", function()
 		if needs "rawtracepoint" then return end
-		local waits <const> = total((cli.run("-c", BUSY .. (" nap=1"):rep(40), "--csv", "runqlat", "--by", "pid")))
-		assert.is_true(waits >= 30 and waits < 400, waits .. " waits")
+		local load <const> = BUSY .. " pid thread=20 thread=0 thread=0" .. (" nap=1"):rep(40)
+		local text <const> = run(load, "--csv", "runqlat", "--by", "pid")
+		local pid <const> = text:match "%f[^\n\0](%d+)\n"
+		local counts <const> = waits_of(text)
+		assert.equal(pid, next(counts))
+		assert.is_nil(next(counts, pid))
+		-- Each nap ends with one, as each thread begins with one; others may come in between.
+		assert.is_true(counts[pid] >= 60 and counts[pid] < 500, counts[pid] .. " waits")
+		local list <const> = {}
+		for _, count in pairs(waits_of(run(load, "--csv", "runqlat", "--by", "tid"))) do list[#list + 1] = count end
+		table.sort(list)
+		assert.equal(4, #list)
+		assert.is_true(list[3] >= 21 and list[4] >= 40, table.concat(list, ", "))
+	end)
+
+	it("counts a process that has to wait though it could go on", function()
+		if needs "rawtracepoint" then return end
+		start_two()
+		local _, times <const> = waits_of("\n" .. run(BUSY .. " on=0 hot=100", "--csv", "runqlat", "--by", "comm"))
+		assert.is_true(times.busy >= 20000000, times.busy .. " ns")
+	end)
+
+	it("leaves idle processors out", function()
+		if needs "rawtracepoint" then return end
+		local counts <const> = waits_of(cli.run("-d", "300ms", "--csv", "runqlat", "--by", "pid"))
+		assert.is_nil(counts["0"])
+		assert.is_truthy(next(counts))
+	end)
+
+	it("cannot follow children", function()
+		assert.same({ "", 1, "crumb: --follow is not possible here: leave out -p and -c, and say --by pid or comm\n" },
+			{ cli.run("-c", "true", "--follow", "runqlat") })
 	end)
 end)
 

@@ -20,6 +20,8 @@ return {
 		parser:option "--by":choices { "comm", "pid", "tid" }:description "A histogram for each of these."
 	end,
 	run = function(session, given)
+		-- Who wakes a thread is another one, of whose family it need not be.
+		if session.settings.follow then error("--follow is not possible here: leave out -p and -c, and say --by pid or comm", 0) end
 		local pid <const> = session:pid()
 		local form <const> = (pid or given.by == "pid") and BY_PROCESS or BY_THREAD
 		session:span {
