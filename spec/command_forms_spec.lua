@@ -66,6 +66,24 @@ describe("the command's forms", function()
 		assert.same({ "6", "2" }, { again[1][1].count, again[1][2].count })
 	end)
 
+	it("have a key of a column's name in its place", function()
+		local code <const> = ('probe { "%s", count = true, by = { date = "7", probe = "8" } } probe { "%s", count = true }')
+			:format(FOOBAR, BAZBUZ)
+		local text <const> = run("--json", on_victim(code))
+		assert.equal('{"date":7,"probe":8,"count":6}', text:match "^[^\n]*")
+		assert.matches('\n{"date":"[^"]+","probe":"p2","count":2}\n$', text)
+		assert.equal("date,probe,count\n7,8,6\n", run("--csv", "-i", "10s", on_victim(code)):match "^[^\n]*\n[^\n]*\n")
+	end)
+
+	it("name what is cut, in order", function()
+		local captures <const>, names <const> = {}, { "a", "b", "c", "d", "e", "f", "g", "h" }
+		for _, name in ipairs(names) do captures[#captures + 1] = ("%s = 'str(args.filename, 3)'"):format(name) end
+		local code <const> = ([[probe { "syscall:openat", where = "args.filename == '/no/file'", capture = { %s } }]])
+			:format(table.concat(captures, ", "))
+		local text <const> = run("-q", "--follow", "--json", "-c", "sh -c 'cat /no/file 2>/dev/null; true'", "-e", code)
+		assert.equal('"truncated":["' .. table.concat(names, '","') .. '"]}\n', text:match '"truncated".*')
+	end)
+
 	it("write a header once where a time has nothing to tell", function()
 		local code <const> = ('probe { "%s", where = "cookie == 77", count = true, by = "comm" }'):format(FOOBAR)
 		assert.equal("date,comm,count\n", run("--csv", "-i", "50ms", "-d", "300ms", "-e", code))

@@ -2,6 +2,8 @@
 local child = require "support.child"
 local cli = require "support.cli"
 local core = require "crumb.core"
+local crumb = require "crumb"
+local errno = require "crumb.errno"
 local features = require "crumb.bpf.features"
 
 local matches <const> = cli.matches
@@ -21,6 +23,24 @@ local LOAD <const> = "dd if=/dev/zero of=%s/crumbs bs=1000 count=23 conv=fsync s
 local function run_load(...)
 	return run(("sh -c '%s'"):format(LOAD:format(child.folder, child.folder)), "--follow", ...)
 end
+
+-- A tool on a program that says what it does to a file: what `write` makes of that, but for nil, and what the tool shows of
+-- it, without the times.
+local function run_victim(write, ...)
+	local said <const>, shown <const> = {}, {}
+	for _, line in ipairs(run("build/fixtures/files_victim " .. child.folder, ...)) do
+		local call <const>, result <const>, place <const> = line:match "^(%l[%w_]*) (%-?%d+) (%-?%d+)$"
+		if call then
+			said[#said + 1] = write(call, tonumber(result), tonumber(place))
+		else
+			shown[#shown + 1] = line:match " at_work%[%d+%] ([%w_]+ .*) latency=[%d.]+%l+$"
+		end
+	end
+	return said, shown
+end
+
+-- "error=ENOENT ", or nothing.
+local function error_of(result) return result < 0 and ("error=%s "):format(errno(result)) or "" end
 
 describe("syscount", function()
 	it("counts system calls by name", function()
@@ -62,6 +82,16 @@ describe("statsnoop", function()
 		assert.equal(0, matches(lines, 'path=""'))
 	end)
 
+	it("shows each call that tells of a path", function()
+		local said <const>, shown <const> = run_victim(function(call, result)
+			if not call:find "stat" then return nil end
+			local file <const> = child.folder .. (result < 0 and "/none" or "/each")
+			return ("%s %spath=%s retval=%d"):format(call, error_of(result), file, result)
+		end, "statsnoop")
+		assert.is_true(#said >= 3)
+		assert.same(said, shown)
+	end)
+
 	it("shows what failed", function()
 		local script <const> = ("test -e %s/no; test -e %s; true"):format(child.folder, child.folder)
 		local lines <const> = run(("sh -c '%s'"):format(script), "statsnoop", "--failed")
@@ -85,10 +115,28 @@ describe("fsslower", function()
 		assert.equal(0, matches(lines, " file=zero "))
 	end)
 
+	it("shows each call on a file, also what fails, with its place", function()
+		if needs_btf() then return end
+		local said <const>, shown <const> = run_victim(function(call, result, place)
+			if call:find "stat" then return nil end
+			return ("%s %sfile=each fs=? %sretval=%d"):format(call, error_of(result), place >= 0 and "offset=" .. place .. " " or "",
+				result)
+		end, "fsslower", "--min", "0")
+		for i, line in ipairs(shown) do shown[i] = line:gsub("fs=%w+", "fs=?") end
+		assert.is_true(#said >= 18)
+		assert.same(said, shown)
+	end)
+
 	it("leaves out what is fast, or elsewhere", function()
 		if needs_btf() then return end
-		assert.same({}, run_load("fsslower", "--min", "60000"))
-		assert.same({}, run_load("fsslower", "--min", "0", "--type", "nonefs"))
+		local slow <const> = ("build/fixtures/files_victim %s slow"):format(child.folder)
+		local lines <const> = run(slow, "fsslower", "--min", "100")
+		if lines[1] == "no leases" then pending "no leases on this file system" return end
+		assert.equal(1, matches(lines, " at_work%[%d+%] openat file=each fs=%w+ retval=%d latency=[%d.]+m?s$"))
+		local kind <const> = table.concat(lines, "\n"):match "fs=(%w+)"
+		assert.equal(0, matches(run(slow, "fsslower", "--min", "60000"), "file="))
+		assert.equal(1, matches(run(slow, "fsslower", "--min", "0", "--type", kind), " at_work%[%d+%] openat file=each "))
+		assert.equal(0, matches(run(slow, "fsslower", "--min", "0", "--type", "proc"), "file="))
 	end)
 end)
 
@@ -103,6 +151,20 @@ describe("filetop", function()
 		assert.equal(1, matches(lines, ",%d+,dd,crumbs,23000,0,0,23,23000$"))
 		assert.equal(1, matches(lines, ",%d+,cat,crumbs,23000,23000,1,0,0$"))
 		assert.equal(0, matches(lines, ",zero,"))
+	end)
+
+	it("knows each call that reads or writes", function()
+		if needs_btf() then return end
+		local victim <const> = "build/fixtures/files_victim " .. child.folder
+		local lines <const> = run(victim, "--csv", "filetop", "--interval", "50")
+		assert.equal(1, matches(lines, ",%d+,at_work,each,122,17,5,5,105$"))
+		assert.equal(1, matches(lines, ",at_work,"))
+		assert.equal(1, matches(run(victim, "--csv", "filetop", "--interval", "50", "--all"), ",%d+,at_work,,2,1,1,1,1$"))
+	end)
+
+	it("has rows of each interval", function()
+		if needs_btf() then return end
+		assert.is_true(matches(run("sleep 0.5", "filetop", "--interval", "100ms"), "^%d%d:%d%d:%d%d$") >= 2)
 	end)
 
 	it("shows the first by what is asked", function()
@@ -134,6 +196,31 @@ describe("vfsstat", function()
 			local writes <const> = line:match ",?vfs_write,(%d+)$"
 			if writes then assert.equal(23, tonumber(writes)) end
 		end
+	end)
+
+	it("counts for each of what is asked, the most first", function()
+		local hook <const> = features.hook "kprobe"
+		if not hook.cookie then pending(hook.why or "no kprobes") return end
+		local lines <const> = run("build/fixtures/files_victim " .. child.folder, "--csv", "vfsstat", "--interval", "50", "--by",
+			"comm")
+		assert.equal(1, matches(lines, "^date,symbol,comm,count$"))
+		local expected <const>, found <const>, last = {}, {}, math.huge
+		for name, count in pairs {
+			vfs_open = matches(lines, "^open") + matches(lines, "^creat "), vfs_read = 5, vfs_write = 3, vfs_readv = 3, vfs_writev = 3,
+			security_inode_create = 1, [crumb.list "kprobe:do_fsync" and "do_fsync" or "vfs_fsync_range"] = 2,
+		} do
+			-- Kernels have not all of them as functions.
+			if crumb.list("kprobe:" .. name) then expected[name] = count end
+		end
+		for _, line in ipairs(lines) do
+			local symbol <const>, comm <const>, count <const> = line:match ",([%l_]+),([%l_]+),(%d+)$"
+			if symbol then
+				assert.is_true(tonumber(count) <= last, line)
+				last = tonumber(count)
+				if comm == "at_work" then found[symbol] = last end
+			end
+		end
+		assert.same(expected, found)
 	end)
 
 	it("says it where there are no kprobes", function()
