@@ -170,7 +170,7 @@ describe("offcputime", function()
 		run(BUSY .. " nap=300", "offcputime", "--svg", child.folder .. "/waits.svg")
 		local us <const> = lab.read(child.folder .. "/waits.svg"):match "<title>main\n([%d,]+) us, "
 		child.teardown()
-		assert.is_true(tonumber((us:gsub(",", ""))) >= 300000, us)
+		assert.is_true(tonumber((us:gsub(",", ""))) >= 250000, us)
 	end)
 end)
 
@@ -253,7 +253,7 @@ describe("memleak", function()
 
 	-- Its rows: bytes, blocks, and the innermost function of the program's own.
 	local function leaks(load, ...)
-		local text <const> = run(BUSY .. load .. " nap=300", "--json", "memleak", ...)
+		local text <const> = run(BUSY .. load, "--json", "memleak", ...)
 		local list <const> = {}
 		for line in text:gmatch "[^\n]+" do
 			local way <const> = line:match '"ustack":(%b[])'
@@ -270,10 +270,17 @@ describe("memleak", function()
 	end)
 
 	it("knows the ways to take memory, and what they take", function()
-		assert.same({ { 1, 5000, "grow" }, { 39, 3900, "leak" }, { 1, 700, "align" }, { 1, 300, "clear" } },
-			leaks " leak=50 free=10 grow=5000 clear=300 align=700")
+		assert.same({ { 1, 5000, "grow" }, { 39, 3900, "leak" }, { 2, 900, "align" }, { 1, 300, "clear" } },
+			leaks " leak=50 free=10 grow=5000 clear=300 align=700 align=200")
+		assert.same({ { 1, 600, "take" }, { 1, 400, "take" }, { 1, 300, "take" }, { 1, 200, "take" }, { 1, 100, "take" } },
+			leaks " take=100")
 		assert.same({ { 1, 9000, "grow" } }, leaks " leak=1 grow=5000 grow=9000")
 		assert.same({ { 1, 5000, "grow" }, { 39, 3900, "leak" } }, leaks(" leak=50 free=10 grow=5000 clear=300", "--top", "2"))
+	end)
+
+	it("knows what children take and give back", function()
+		local text <const> = run(("sh -c '%s leak=50 free=20; true'"):format(BUSY), "--follow", "--json", "memleak")
+		assert.matches('"name":"leak"[^\n]*,"blocks":30,"bytes":3000}\n', text)
 	end)
 
 	it("leaves out what is not old enough, and draws flames", function()
@@ -291,8 +298,9 @@ describe("memleak", function()
 		local traced <const> = child.start("build/crumb -v -p %d -i 100ms memleak", busy.pid)
 		traced:lines "^crumb: p1"
 		busy:say ""
-		traced:lines "blocks=5 bytes=500$"
-		traced:finish "TERM"
+		local lines <const> = traced:lines "blocks=5 bytes=500$"
+		-- Only the tool's own rows, not those of its span.
+		assert.is_nil((table.concat(lines, "\n") .. traced:finish "TERM"):find "%d%d:%d%d:%d%d")
 		busy:finish()
 		child.teardown()
 	end)
