@@ -1,7 +1,5 @@
 --- vfsstat: how much the file systems are asked to do, whichever they are.
 
-local crumb <const> = require "crumb"
-
 return {
 	summary = "Counts reads, writes, syncs, opens and changes of directories, each second.",
 	example = "crumb vfsstat --interval 5",
@@ -11,13 +9,12 @@ return {
 	run = function(session, given)
 		session.sort = "-count"
 		session.settings.interval = session.settings.interval or 1
-		-- What compilers leave of fsync()'s way is the one or the other.
-		local sync <const> = crumb.list "kprobe:do_fsync" and "kprobe:do_fsync" or "kprobe:vfs_fsync_range"
-		-- Files that open() makes come by no vfs_create: the security hook sees all.
+		-- Files that open() makes come by no vfs_create: the security hook sees all. Of fsync's way compilers leave only its
+		-- beginning whole.
 		session:probe {
 			"kprobe:vfs_read", "kprobe:vfs_readv", "kprobe:vfs_write", "kprobe:vfs_writev", "kprobe:vfs_open",
 			"kprobe:security_inode_create", "kprobe:vfs_mkdir", "kprobe:vfs_unlink", "kprobe:vfs_rmdir", "kprobe:vfs_rename",
-			sync, missing = "skip", count = true, by = { "symbol", given.by },
+			"kprobe:__*64_sys_fsync", "kprobe:__*64_sys_fdatasync", missing = "skip", count = true, by = { "symbol", given.by },
 		}
 	end,
 }
