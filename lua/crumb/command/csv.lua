@@ -81,9 +81,10 @@ function csv.rows(rows, columns)
 		local begin <const> = #names > 0 and csv.line(names, row, kinds) .. "," or ""
 		for _, histogram in ipairs(histograms) do
 			for _, bucket in ipairs(row[histogram] or {}) do
-				lines[#lines + 1] = ("%s%s,%s,%s,%d"):format(begin, csv.value(histogram),
-					bucket.low ~= math.mininteger and csv.value(bucket.low, kinds[histogram]) or "",
-					bucket.high ~= math.maxinteger and csv.value(bucket.high, kinds[histogram]) or "", bucket.count)
+				local kind <const> = kinds[histogram]
+				local low <const>, high <const> = draw.ends(bucket, kind == "unsigned")
+				lines[#lines + 1] = ("%s%s,%s,%s,%d"):format(begin, csv.value(histogram), csv.value(low, kind), csv.value(high, kind),
+					bucket.count)
 			end
 		end
 	end

@@ -3,6 +3,7 @@
 -- A string of UTF-8 is a string; any other, and memory (`bytes`), is { "hex": "ff00" }. Integers have all their digits.
 -- What could not be read, or is not there, is null.
 
+local draw <const> = require "crumb.show.draw"
 local u64 <const> = require "crumb.u64"
 
 local json = {}
@@ -40,9 +41,9 @@ end
 
 -- The open ends of a histogram are no numbers.
 local function bucket(one, kind)
-	local low <const> = one.low ~= math.mininteger and number(one.low, kind) or "null"
-	local high <const> = one.high ~= math.maxinteger and number(one.high, kind) or "null"
-	return ('{"low":%s,"high":%s,"count":%d}'):format(low, high, one.count)
+	local low <const>, high <const> = draw.ends(one, UNSIGNED[kind])
+	return ('{"low":%s,"high":%s,"count":%d}'):format(low and number(low, kind) or "null", high and number(high, kind) or "null",
+		one.count)
 end
 
 local DEEPEST <const> = 100 -- tables within tables

@@ -96,6 +96,16 @@ local function bounds_have_suffixes(buckets)
 	return true
 end
 
+--- The least and the largest number of a bucket; nil: it has no end there.
+---@param bucket crumb.Bucket
+---@param is_unsigned boolean? of what was counted
+---@return integer? low
+---@return integer? high
+function draw.ends(bucket, is_unsigned)
+	local is_last <const> = is_unsigned and bucket.high == -1 -- from 2^63 on
+	return (is_last or bucket.low ~= math.mininteger) and bucket.low or nil, bucket.high ~= math.maxinteger and bucket.high or nil
+end
+
 local function bound(value, suffixes)
 	local power = 0
 	if value == math.mininteger then return suffixes and "8E" or u64.format(value) end -- 2^63, of numbers without a sign
