@@ -7,7 +7,8 @@
 --	local lines = theirs:finish()
 --
 -- A tracer has attached what it attaches before it first waits: until the first event, its next interval or Ctrl-C.
--- So one that never comes to wait, since it is not installed or this kernel lacks something, is none.
+-- So one that never comes to wait, since it is not installed or this kernel lacks something, is none; nor is bpftrace
+-- without probes that it could not attach.
 local core <const> = require "crumb.core"
 local disk <const> = require "support.disk"
 local lab <const> = require "support.lab"
@@ -68,7 +69,7 @@ function beside.start(command)
 		pid = process.pid, process = process, command = command, output = output,
 	}, Tracer)
 	assert(process:start())
-	if await(tracer) then return tracer end
+	if await(tracer) and not tracer:errors():find("could not attach probe", 1, true) then return tracer end
 	local _, errors <const> = tracer:finish()
 	return nil, errors
 end
@@ -94,6 +95,10 @@ end
 ---@return string[]
 function Tracer:lines() return lines_of(lab.read(self.output)) end
 
+--- What it has said on standard error until now.
+---@return string
+function Tracer:errors() return lab.read(self.output .. ".errors") end
+
 --- Ends it as Ctrl-C does, when it has read what there was: the lines that it printed, and what it said on standard error.
 ---@return string[] lines
 ---@return string errors
@@ -104,7 +109,7 @@ function Tracer:finish()
 		self.process:kill(SIGINT)
 		if self.process:wait(PATIENCE) then break end
 	end
-	local lines <const>, errors <const> = self:lines(), lab.read(self.output .. ".errors")
+	local lines <const>, errors <const> = self:lines(), self:errors()
 	self:close()
 	return lines, errors
 end
