@@ -5,6 +5,7 @@ local cli = require "support.cli"
 local core = require "crumb.core"
 local disk = require "support.disk"
 local Folder = require "support.folder"
+local lab = require "support.lab"
 
 local function found_as(...) return table.concat({ ... }, " ") end
 
@@ -103,7 +104,7 @@ describe("beside libbpf-tools'", function()
 		local runs
 		local there <const> = disk.with(function(device, name)
 			-- It takes disks of /proc/partitions only; where that lacks ours, there is no other.
-			local of_disk <const> = core.read "/proc/partitions":find((" %s\n"):format(name), 1, true) and " -d " .. name or ""
+			local of_disk <const> = lab.read "/proc/partitions":find((" %s\n"):format(name), 1, true) and " -d " .. name or ""
 			local theirs <const>, ours <const> = both("biolatency" .. of_disk, "build/crumb --csv biolatency --disk " .. name,
 				("build/fixtures/disk_victim %s 30 20"):format(device))
 			if not theirs then return end
