@@ -297,8 +297,9 @@ describe("syscount counts the same calls", function()
 		local expected <const> = found(theirs:finish(), "^([%l%d_]+) +(%d+)$")
 		assert.is_true(#expected > 10)
 		-- It counts where calls return: not the last one, and one more, in which the shell was waiting.
+		-- It does not know by name what other tracers' uretprobes call.
 		assert.same(expected, found(ours:finish(), "^([%l%d_]+),(%d+)$", function(call, count)
-			return call ~= "exit_group" and ("%s %d"):format(call, count + (call == "read" and 1 or 0)) or nil
+			return call ~= "exit_group" and call ~= "uretprobe" and ("%s %d"):format(call, count + (call == "read" and 1 or 0)) or nil
 		end))
 	end)
 end)
