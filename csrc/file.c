@@ -51,25 +51,6 @@ int crumb_open_regular(const char *path, struct stat *status, char *reason)
 	return err;
 }
 
-/* Reads up to `size` bytes of a file that may shrink meanwhile; -1 and errno on failure. */
-static ssize_t read_all(int fd, char *out, size_t size)
-{
-	size_t done = 0;
-
-	while (done < size) {
-		ssize_t got = read(fd, out + done, size - done);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		done += (size_t)got;
-	}
-	return (ssize_t)done;
-}
-
 struct file {
 	struct handle handle;
 	int fd;
@@ -90,6 +71,28 @@ static int fail(lua_State *L, int err, const char *path, const char *reason)
 	return 3;
 }
 
+#define CHUNK 4096
+
+/* Adds what is left of a file, whose size may change or be told by nobody; 0 or an errno. */
+static int read_all(int fd, luaL_Buffer *buffer, size_t expected)
+{
+	size_t done = 0;
+	ssize_t got;
+
+	do {
+		size_t wanted = done <= expected ? expected + 1 - done : CHUNK;
+
+		got = read(fd, luaL_prepbuffsize(buffer, wanted), wanted);
+		if (got < 0 && errno != EINTR)
+			return errno;
+		if (got > 0) {
+			luaL_addsize(buffer, (size_t)got);
+			done += (size_t)got;
+		}
+	} while (got && done <= FILE_LIMIT);
+	return done > FILE_LIMIT ? EFBIG : 0;
+}
+
 /* core.read(path) -> bytes | nil, message, errno */
 int l_read(lua_State *L)
 {
@@ -99,7 +102,7 @@ int l_read(lua_State *L)
 	struct file *file;
 	struct stat status;
 	luaL_Buffer buffer;
-	ssize_t got;
+	int err = EFBIG;
 
 	luaL_argcheck(L, length == strlen(path), 1, "the path holds a NUL");
 	file = handle_new(L, CLASS, sizeof(*file), 0);
@@ -108,13 +111,13 @@ int l_read(lua_State *L)
 	if (file->fd < 0)
 		return fail(L, -file->fd, path, reason);
 	file->handle.release = file_release;
-	if (status.st_size > FILE_LIMIT)
-		return fail(L, EFBIG, path, "it is larger than 64 MiB");
-	got = read_all(file->fd, luaL_buffinitsize(L, &buffer, (size_t)status.st_size + 1),
-		       (size_t)status.st_size);
-	if (got < 0)
-		return fail(L, errno, path, "");
-	luaL_pushresultsize(&buffer, (size_t)got);
+	if (status.st_size <= FILE_LIMIT) {
+		luaL_buffinit(L, &buffer);
+		err = read_all(file->fd, &buffer, (size_t)status.st_size);
+	}
+	if (err)
+		return fail(L, err, path, err == EFBIG ? "it is larger than 64 MiB" : "");
+	luaL_pushresult(&buffer);
 	return 1;
 }
 

@@ -60,9 +60,12 @@ function child.run(command, ...)
 	return text, status
 end
 
---- Who ignores SIGINT passes that on to all children, and none can change it.
-function child.ignores_interrupts()
-	return tonumber(child.run("grep SigIgn /proc/self/status"):match "%x+\n$", 16) & 2 ~= 0
+local BITS <const> = { INT = 1 << 1, PIPE = 1 << 12 } -- of a set of signals
+
+--- Who ignores a signal passes that on to all children, and no shell can change it.
+---@param signal "INT"|"PIPE"
+function child.ignores(signal)
+	return tonumber(child.run("grep SigIgn /proc/self/status"):match "%x+\n$", 16) & BITS[signal] ~= 0
 end
 
 function Child:say(text)
