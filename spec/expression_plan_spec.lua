@@ -231,13 +231,14 @@ describe("capture", function()
 		local plan = compile({ capture = {
 			a = "args.file", b = "args.size", c = "args.state", d = "args.file.is_open", e = "kstack", f = "ustack", g = "ksym(ip)",
 			h = "usym(arg0)", i = "ntop(arg0, 4)", j = "cookie", k = "bytes(arg0, 4)", l = "elapsed", m = "time",
+			n = "arg0", o = "arg0 + 1",
 		}, epoch = 100 }, scope.kprobe())
 		local kinds = {}
 		for i, cell in ipairs(plan.cells) do kinds[i] = cell.name .. " " .. cell.kind .. " " .. cell.storage end
 		assert.same({
 			"a pointer integer", "b unsigned integer", "c enum integer", "d bool integer", "e kstack bytes", "f ustack bytes",
 			"g ksym integer", "h usym integer", "i ntop bytes", "j cookie integer", "k bytes bytes", "l integer integer",
-			"m integer integer",
+			"m integer integer", "n untyped integer", "o integer integer",
 		}, kinds)
 		assert.same(scope.TYPES.state.values, plan.cells[3].values)
 		assert.is_true(plan.cells[12].time)

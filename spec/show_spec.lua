@@ -189,6 +189,21 @@ describe("show.event", function()
 			})
 	end)
 
+	it("has what no type is known of as an address where it looks so", function()
+		local function shown(value)
+			return show.event(event_of { v = value }, { { name = "v", kind = "untyped" } }):match "v=(.*)$"
+		end
+		for _, address in ipairs {
+			0x55d0c0de1000, 0x7ffffffff000, 0xaaaac0de1000, 0xffffffffffff, 0xffff888000001000,
+			0xffffffff81000000, 0xffffffffa0000000,
+		} do
+			assert.equal(("0x%x"):format(address), shown(address))
+		end
+		for _, number in ipairs { 0, 1, -1, -4095, 0x400000, 1 << 32, 1700000000000000000, math.maxinteger, math.mininteger } do
+			assert.equal(("%d"):format(number), shown(number))
+		end
+	end)
+
 	it("names the thread where it is another one", function()
 		is_line("ls[4711/4712] malloc", { tid = 4712 }, {})
 	end)

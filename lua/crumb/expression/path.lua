@@ -93,7 +93,7 @@ end
 
 --- The 64 bits of a LOAD that has no type.
 function path.untyped(c, load)
-	return { kind = "integer", node = lower(c, load) }
+	return { kind = "integer", node = lower(c, load), shown = "untyped" }
 end
 
 local function bitfield(c, base, offset, member, type, ast)

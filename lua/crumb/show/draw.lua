@@ -29,6 +29,11 @@ function draw.duration(ns)
 	return form:format(value, UNITS[unit])
 end
 
+-- Whether 64 bits look as where Linux puts what it may put anywhere (programs, libraries, heaps, stacks), or itself.
+local function is_address(value)
+	return value >= 0x550000000000 and value < 1 << 48 or value >= -(1 << 48) and value < -(1 << 30)
+end
+
 local function hex(bytes)
 	local shown <const> = bytes:sub(1, BYTES):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
 	return #bytes > BYTES and ("%s... (%d bytes)"):format(shown, #bytes) or shown
@@ -47,7 +52,7 @@ function draw.value(value, column, as_string)
 	if type(value) == "string" then return kind == "bytes" and hex(value) or (as_string or text.word)(value) end
 	if math.type(value) == "float" then return ("%.1f"):format(value) end
 	if math.type(value) ~= "integer" then return text.word(tostring(value)) end
-	if kind == "pointer" then return ("0x%x"):format(value) end
+	if kind == "pointer" or kind == "untyped" and is_address(value) then return ("0x%x"):format(value) end
 	return kind and UNSIGNED[kind] and u64.format(value) or ("%d"):format(value)
 end
 
