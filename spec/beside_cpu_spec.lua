@@ -77,17 +77,6 @@ describe("offcputime", function()
 	end)
 end)
 
-describe("memleak", function()
-	it("finds what BCC's does", function()
-		local lines <const>, text <const> =
-			on_one_process("memleak-bpfcc -p %d 1", "memleak", "leak=50 free=20 nap=3000 pid")
-		if not lines then pending "BCC's memleak does not run here" return end
-		local theirs <const>, ours <const> = table.concat(lines, "\n"), text:match "\n(%d+),(%d+)," or text
-		assert.matches("3000 bytes in 30 allocations", theirs, 1, true)
-		assert.matches("30,3000", text .. ours, 1, true)
-	end)
-end)
-
 describe("funclatency counts the calls that libbpf-tools' does", function()
 	local function check(theirs, ours, load, count)
 		local lines <const>, text <const> = on_one_process("funclatency -p %d " .. theirs, "funclatency " .. ours, load)
