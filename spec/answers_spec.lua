@@ -26,9 +26,18 @@ describe("the line of a probe", function()
 		victim:call("say", 1)
 		session.took[p] = 450000
 		assert.equal(("p1: 1 site, %s, 0.5 ms; 1 hit, 0 lost"):format(mechanism), answers.probe(session, p))
-		victim:call("say", 1233)
+		victim:call("say", 122)
+		assert.equal(("p1: 1 site, %s, 0.5 ms; 123 hits, 0 lost"):format(mechanism), answers.probe(session, p))
+		victim:call("say", 1111)
 		session.took[p] = 1230000000
 		assert.equal(("p1: 1 site, %s, 1.2 s; 1,234 hits, 0 lost"):format(mechanism), answers.probe(session, p))
+	end)
+
+	it_answers("tells each way that it is attached", function(session, victim, probe)
+		local p <const> = probe { UPROBE .. "say", "tracepoint:sched:sched_switch", pid = victim.pid, count = true, where = "0 == 1" }
+		session.took[p] = nil
+		local first <const>, second <const> = p.mechanism:match "^([%w.]+)[^;]*; ([%w.]+)[^;]*$"
+		assert.equal(("p1: 2 sites, %s, %s; "):format(first, second), answers.probe(session, p):match "^.-; ")
 	end)
 
 	it_answers("tells what is skipped, filtered, off and closed", function(session, victim, probe)
@@ -71,10 +80,10 @@ describe("a change of a rule", function()
 		local input <const>, said <const>, watch <const> = watched(session)
 		input()
 		victim:call("say", 3000)
-		lab.eventually(function()
+		assert.is_truthy(lab.eventually(function()
 			session.opened:poll(0.05)
 			return watch.moments[p].older
-		end)
+		end))
 		input(function() p.where = "arg1 < 0" end)
 		victim:call("say", 2000)
 		local line <const> = said(1)[1]
@@ -107,6 +116,21 @@ describe("a change of a rule", function()
 			for timer in pairs(session.opened.delivery.timers) do timer.due = math.min(timer.due, 0) end
 			assert.equal(("p1: %s: "):format(change[1]), said(i)[i]:match "^p1: .-: ")
 		end
+	end)
+
+	it_answers("is told where it is the last one, and its probe is there", function(session, victim, probe)
+		local p <const> = probe { UPROBE .. "say", pid = victim.pid, count = true }
+		local q <const> = probe { UPROBE .. "hit_a", pid = victim.pid, count = true }
+		local input <const>, said <const> = watched(session)
+		input()
+		input(function() p.where = "arg1 == 1" end)
+		input(function() q.where = "pid == 1" end)
+		input(function() p.where = "arg1 == 2" end)
+		input(function() q:close() end)
+		for timer in pairs(session.opened.delivery.timers) do timer.due = math.min(timer.due, 0) end
+		assert.matches("^p1: where arg1 == 2: ", said(1)[1])
+		session.opened:poll(0)
+		assert.equal(1, #said(1))
 	end)
 
 	it_answers("is told of no other one", function(session, victim, probe)

@@ -70,6 +70,11 @@ describe("the prompt", function()
 		prompt:enter "print(i)"
 		prompt:prompt "   ..."
 		assert.equal("1\n2", (answer(prompt, "end"):gsub("^.*end\n", "")))
+		prompt:enter "30 +"
+		prompt:prompt "   ..."
+		prompt:enter "3"
+		prompt:wait "33\r\n"
+		prompt:prompt()
 		assert.equal("", answer(prompt, "local y, z <const> = 3, { 4 }"))
 		assert.equal("3\n4", answer(prompt, "y, z[1]"))
 		local lines <const> = {}
@@ -86,6 +91,16 @@ describe("the prompt", function()
 		assert.equal("attempt to call a nil value (global 'prob') (nearest: probe, probes)",
 			(answer(prompt, 'prob "x"'):gsub(", %l+%)", ", probes)")))
 		assert.equal("mine", answer(prompt, "error 'mine'"))
+		assert.equal("  { a = 1 b = 2 }\n          ^ '}' expected", answer(prompt, "{ a = 1 b = 2 }"))
+		assert.equal("{ a = 1 }", answer(prompt, "error { a = 1 }"))
+		assert.equal("a\\x1bb\\x7f", answer(prompt, "error 'a\\27b\\127'"))
+		prompt:enter "do"
+		prompt:prompt "   ..."
+		prompt:enter "error 'second'"
+		prompt:prompt "   ..."
+		prompt:enter "end"
+		prompt:wait "line 2: second\r\n"
+		prompt:prompt()
 		assert.equal("probe: expected a target or a table, got nil", answer(prompt, "probe()"))
 		assert.equal("uprobe:/no/such:f: open /no/such: No such file or directory", answer(prompt, "probe 'uprobe:/no/such:f'"))
 		assert.matches("^where: [^\n]*\n    pidd == 1\n    %^%^%^%^$", answer(prompt, "probe { 'profile:hz:1', where = 'pidd == 1' }"))
@@ -112,7 +127,9 @@ describe("the prompt", function()
 		assert.matches("^help: no topic 'function", answer(prompt, "help(pcall)"))
 		assert.equal('there are no probes: try probe "syscall:openat"', answer(prompt, "probes()"))
 		prompt:enter "exit"
-		assert.matches("0 probes closed\n$", (prompt:finish()))
+		local rest <const> = prompt:finish()
+		assert.matches("0 probes closed\n$", rest)
+		assert.is_nil(rest:find "tostring")
 	end)
 
 	it("is what runs where the standard input is no terminal: a script", function()
@@ -132,6 +149,9 @@ describe("the prompt", function()
 			prompt:prompt "   ..."
 			prompt:type "\3"
 			prompt:prompt()
+			prompt:enter "#'a\tb'" -- where Tab is a character like others
+			prompt:wait "3\r\n"
+			prompt:prompt()
 			prompt:enter "print 'on' while true do end"
 			prompt:wait "on\r\n"
 			prompt:type "\3"
@@ -142,14 +162,25 @@ describe("the prompt", function()
 	end)
 end)
 
+describe("a prompt that cannot write", function()
+	it("ends with status 1, and says why", function()
+		local prompt <close> = pty.start "sh -c 'XDG_STATE_HOME=/ build/crumb >/dev/full; echo status $?'"
+		prompt:wait "Ctrl-D leaves"
+		prompt:enter "1"
+		local said <const> = prompt:finish()
+		assert.matches("crumb: write to standard output: No space left on device\nstatus 1\n$", said)
+	end)
+end)
+
 describe("Ctrl-C at the prompt", function()
 	it("takes back what is typed, of all its lines", function()
 		local prompt <close> = start()
 		prompt:type "print 'never' + "
 		prompt:prompt "crumb> print 'never' +"
-		prompt:type "\3"
+		prompt:type "\27[D\27[D\27[D\27[D\3"
 		prompt:wait "^C"
 		prompt:prompt()
+		assert.is_truthy(prompt.screen:text():find("print 'never' + ^C\n", 1, true))
 		prompt:enter "do"
 		prompt:prompt "   ..."
 		prompt:type "\3"
@@ -233,12 +264,17 @@ describe("the prompt's history", function()
 			answer(prompt, "a = '\\\\'")
 			answer(prompt, "1")
 			answer(prompt, "1")
+			answer(prompt, "  ")
 			prompt:enter "do"
 			prompt:prompt "   ..."
+			prompt:enter "print 'again'"
+			prompt:prompt "   ..."
 			answer(prompt, "end")
-			leave(prompt)
+			-- It is there by now, however the prompt ends.
+			assert.equal("a = '\\\\\\\\'\n1\ndo\\nprint 'again'\\nend\n", lab.read(path()))
+			prompt:signal "KILL"
+			prompt:finish()
 		end
-		assert.equal("a = '\\\\\\\\'\n1\ndo\\nend\n", lab.read(path()))
 		local listing <const> = io.popen(("ls -l %s"):format(path()))
 		assert.matches("^%-rw%-%-%-%-%-%-%-", listing:read "a")
 		listing:close()
@@ -249,14 +285,19 @@ describe("the prompt's history", function()
 		prompt:prompt "crumb> 1"
 		prompt:type "\27[A"
 		prompt:prompt "crumb> a = '\\\\'"
+		prompt:type "\27[B\27[B\r"
+		prompt:wait "again\r\n"
 	end)
 
 	it("does not grow without end", function()
 		assert(os.execute("mkdir -m 700 " .. state .. "/crumb"))
 		local file <const> = io.open(path(), "w")
-		for i = 1, 2001 do file:write(i, "\n") end
+		for i = 1, 2000 do file:write(i, "\n") end
 		file:close()
 		assert(os.execute("chmod 600 " .. path()))
+		leave(start())
+		assert.equal("1\n", lab.read(path()):match "^%d+\n")
+		assert(os.execute("echo 2001 >>" .. path()))
 		leave(start())
 		local text <const> = lab.read(path())
 		assert.equal("1002\n", text:match "^%d+\n")
@@ -317,6 +358,20 @@ describe("Tab", function()
 		prompt:prompt "crumb> #loadfile 'spec/complete_spec.lua'"
 		prompt:type "\21dofile('spec/complete_sp')\27[D\27[D\t" -- the quote is there
 		prompt:prompt "crumb> dofile('spec/complete_spec.lua')"
+	end)
+
+	it("shows in columns what there is room for", function()
+		local prompt <close> = start { rows = 8, columns = 40 }
+		prompt:type "string.\t"
+		prompt:wait "more\r\n"
+		prompt:prompt "crumb> string."
+		local shown <const>, more <const> = prompt.screen:text():match "([^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n)… and (%d+) more\n"
+		local items <const> = {}
+		for item in shown:gmatch "%S+" do items[#items + 1] = item end
+		assert.same({ 4, true }, { select(2, shown:gsub("\n", "")), #items >= 8 })
+		local known = 0
+		for _ in pairs(string) do known = known + 1 end
+		assert.equal(known, #items + tonumber(more))
 	end)
 
 	it("completes the second of several lines", function()
@@ -505,6 +560,54 @@ describe("probes at the prompt", function()
 		victim:call("hit_a", 1)
 		prompt:wait '"symbol":"hit_a"'
 		prompt:wait '"x":1}\r\n'
+		victim:call("hit_a", 999)
+		prompt:until_("some events are not written", function()
+			return select(2, prompt.all:gsub('"symbol":"hit_a"', "")) >= 1000
+		end)
+		prompt:prompt()
+		attach(prompt, "hit_b", ", count = true")
+		victim:call("hit_b", 2)
+		prompt:enter "p2"
+		prompt:wait '"probe":"p2","count":2}\r\n'
+	end)
+
+	it("write nothing else there", function()
+		local out <const> = state .. "/out"
+		local prompt <close> = pty.start(("sh -c 'XDG_STATE_HOME=%s build/crumb --json >%s'"):format(state, out))
+		prompt:wait "Ctrl-D leaves"
+		prompt:enter(('probe { "uprobe:build/fixtures/victim:hit_a", pid = %d, count = true }'):format(victim.pid))
+		prompt:wait "p1: 1 site, "
+		prompt:enter "5"
+		prompt:enter "p1:close()"
+		leave(prompt)
+		assert.equal("5\ntrue\n", (lab.read(out):gsub("crumb> ", ""):gsub("^\n+", ""):gsub("\n+", "\n")))
+	end)
+
+	it("show their events where the line was, also without readline", function()
+		local prompt <close> = start { environment = "TERM=dumb", columns = 120 }
+		attach(prompt, "hit_a")
+		victim:call("hit_a", 2)
+		for _ = 1, 2 do prompt:wait " hit_a" end
+		prompt:prompt()
+		assert.matches("\n%d%d:%d%d:%d%d[^\n]* hit_a\n%d%d:%d%d:%d%d[^\n]* hit_a\ncrumb>", prompt.screen:text())
+	end)
+
+	it("tell what they have lost", function()
+		local prompt <close> = start { columns = 160 }
+		attach(prompt, "hit_a", ", count = true, by = 'nsecs', rows = 1")
+		victim:call("hit_a", 3000)
+		prompt:wait " of 3000 hits are lost: "
+		prompt:prompt()
+	end)
+
+	it("are spans too", function()
+		local prompt <close> = start { columns = 160 }
+		local line <const> = "s = span { from = { a, key = 'tid' }, to = { b, key = 'tid' }, count = true, by = {}, pid = %d }"
+		answer(prompt, "a, b = 'uprobe:build/fixtures/victim:hit_a', 'uprobe:build/fixtures/victim:hit_b'")
+		assert.matches("^p1: ", answer(prompt, line:format(victim.pid)))
+		victim:call("hit_a", 1)
+		victim:call("hit_b", 1)
+		assert.matches("^p1: %d sites?, [^\n]*\ncount\n    1$", answer(prompt, "s"))
 	end)
 
 	it("keep what is typed from what is started", function()
