@@ -110,6 +110,15 @@ describe("the command line", function()
 		check(2, "", "crumb: option '--csv' can not be used together with option '--json'" .. try, "--json", "--csv")
 	end)
 
+	it("takes what belongs to an option, apart from it or not", function()
+		local try <const> = "\nTry 'crumb --help'.\n"
+		for _, words in ipairs { { "-d1ms" }, { "-qd", "1ms" }, { "--interval", "10s" }, { "--interval=10s" } } do
+			check(0, "1\n", "", table.unpack(table.move({ "-e", "print(1)" }, 1, 2, #words + 1, words)))
+		end
+		check(2, "", "crumb: --interval 0: an interval has a length" .. try, "--interval", "0", "-e", "")
+		check(2, "", "crumb: --follow goes with -p or -c: whose children?" .. try, "--follow", "-e", "")
+	end)
+
 	it("ends with status 1 when a script is wrong, and says where", function()
 		cli.with_file("local x = 1\nx = = 2\n", function(path)
 			check(1, "", ("crumb: %s:2: unexpected symbol near '='\n"):format(path), path)
@@ -158,6 +167,7 @@ describe("the command line", function()
 			assert.matches(("^Usage: crumb %s "):format(name), (cli.run("help", name)))
 		end
 		assert.matches("^A target says where", (cli.run("help", "targets")))
+		assert.matches("^Usage: crumb funccount ", (cli.run("help", "funccount")))
 		check(0, "rules\n  sample = 100, limit = 10                       one in so many; so many a second\n", "", "help", "limit")
 		check(2, "", "crumb: no topic 'limi'; crumb help lists them\nTry 'crumb --help'.\n", "help", "limi")
 		check(2, "", "crumb: no topic 'target' (nearest: targets); crumb help lists them\nTry 'crumb --help'.\n", "help", "target")
@@ -256,6 +266,34 @@ describe("a session", function()
 		assert.same({ "2" }, (of_victim("local p = " .. code .. " print(run() == 'exit' and #p:read())", "foobar=3 bazbuz=2")))
 	end)
 
+	it("parts the rows of several probes by an empty line", function()
+		local code <const> = ('probe { "%s", count = true } probe { "uprobe:%s:bazbuz", count = true }'):format(FOOBAR, VICTIM)
+		assert.matches("\ncount\n    3\n\ncount\n    2\n$", (cli.run("-c", VICTIM .. " foobar=3 bazbuz=2", "-e", code)))
+	end)
+
+	it("has in each interval's rows only what came in it", function()
+		local sum = 0
+		local load <const> = ("sh -c '%s foobar=6; sleep 0.5'"):format(VICTIM)
+		local text <const> = cli.run("-c", load, "--follow", "--csv", "-i", "100ms", "-e",
+			('probe { "%s", count = true, by = {} }'):format(FOOBAR))
+		for count in text:gmatch "\n[%d-]+ [%d:.]+,(%d+)" do sum = sum + tonumber(count) end
+		assert.equal(6, sum, text)
+	end)
+
+	it("shows arguments only where nothing else is asked for", function()
+		local code <const> = [[
+			local here = "args.filename == '/dev/null'"
+			probe { "syscall:openat", where = here, handler = function(event) print(event.filename) end }
+			probe { "syscall:openat", where = here, lhist = { l = { "5", 0, 10, 10 } } }]]
+		assert.same({ "nil", "l", "[0, 10)                1 |" .. ("@"):rep(52) .. "|" },
+			cli.lines((cli.run("-c", "cat /dev/null", "-e", code))))
+	end)
+
+	it("draws no flame graph of an interval", function()
+		check(1, "", "crumb: a flame graph is of the whole trace: leave --interval out\n", "-i", "1s", "-c", "true", "profile", "--svg",
+			"/dev/null")
+	end)
+
 	it("sees nothing of itself in the command's process", function()
 		local text <const>, status <const> = cli.run("-c", "ls /", "-e", 'probe { "uprobe:libc:getenv", count = true, by = "comm" }')
 		assert.equal(0, status)
@@ -267,7 +305,7 @@ describe("a session", function()
 		check(137, "", "", "-c", "sh -c 'kill -9 $$'")
 		check(0, "", "", "-c", "true", "-e", "")
 		check(1, "", "crumb: start /no/such: No such file or directory\n", "-c", "/no/such")
-		check(0, "exit\n", "", "-c", "true", "-e", "print(run())")
+		check(0, "exit\texit\n", "", "-c", "true", "-e", "print(run(), run())")
 	end)
 
 	it("ends with the process of -p", function()
@@ -499,6 +537,15 @@ describe("SIGTERM and SIGHUP", function()
 end)
 
 describe("crumb list", function()
+	it("tells more with -v: places, other names, arguments, and why they cannot be read", function()
+		assert.matches("^uprobe:build/fixtures/victim:hit_a  %+0x%x+, %d+ bytes\n    also hit_alias\nuprobe:",
+			(cli.run("list", "-v", "uprobe:build/fixtures/victim:hit_*")))
+		assert.matches("\nuprobe:build/fixtures/elf_cxx:_Z%S+  [^\n]*%(", "\n" .. cli.run("list", "uprobe:build/fixtures/elf_cxx:_Z*"))
+		local text <const> = cli.run("list", "-v", "usdt:build/fixtures/usdt_victim:form?:unknown")
+		if text:find "xmm0" then assert.matches("\n    arg0: 8f@%%xmm0 %(it is a floating%-point number%)\n", text) end
+		assert.matches('"address":1844674%d+,', (cli.run("list", "--json", "fentry:vfs_read")))
+	end)
+
 	it("shows targets that can be given again", function()
 		check(0, ("uprobe:%s:foobar\n"):format(VICTIM), "", "list", ("u:%s:fooba*"):format(VICTIM))
 		check(0, "syscall:openat\nsyscall:openat2\n", "", "list", "syscall:openat*")
@@ -537,6 +584,20 @@ describe("crumb top", function()
 		local text <const>, status <const> = cli.shell(("build/crumb -c '%s bazbuz=7 foobar=3' top %s"):format(VICTIM, TARGETS))
 		assert.equal(0, status)
 		assert.matches("\n      hits/s         hits  site\n +%d+            7  bazbuz\n +%d+            3  foobar\n$", text)
+	end)
+
+	it("counts what is asked for, of children too; of equals the first by name, and what is not there is left out", function()
+		local load <const> = ("sh -c '%s foobar=3 bazbuz=3; true'"):format(VICTIM)
+		local function top(where)
+			local words <const> = { "-c", load, "--follow", "top", "--where", where, ("uprobe:%s:nowhere"):format(VICTIM) }
+			for word in TARGETS:gmatch "%S+" do words[#words + 1] = word end
+			local text <const>, status <const>, errors <const> = cli.run(table.unpack(words))
+			assert.same({ 0, "" }, { status, errors })
+			return text
+		end
+		assert.matches("\n      hits/s         hits  site\n +%d+            3  bazbuz\n +%d+            3  foobar\n$",
+			top "comm == 'example_victim'")
+		assert.matches("\n      hits/s         hits  site\n$", top "comm == 'nobody'")
 	end)
 
 	it("takes as many places as it may", function()
