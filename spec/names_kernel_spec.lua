@@ -142,6 +142,8 @@ ffffffffc0003000 t in_both	[two]
 		fails("kprobe:no_such_function", "this kernel has no kprobes: it was built without CONFIG_KPROBE_EVENTS; "
 			.. "tracepoints, system calls and uprobes are there", 95)
 		assert.equal("vfs_read", site("fentry:vfs_read").symbol)
+		os.execute(("rm -r %s/pmus/uprobe"):format(folder))
+		assert.equal("vfs_read", site("kprobe:vfs_read").symbol) -- nothing is listed, or
 		os.execute(("rm -r %s/pmus"):format(folder))
 		assert.equal("vfs_read", site("kprobe:vfs_read").symbol) -- no sysfs: nobody knows
 		os.execute(("mkdir %s/pmus"):format(folder))
@@ -166,7 +168,7 @@ ffffffffc0003000 t in_both	[two]
 	end)
 
 	it("takes no glob for what is to be an exact name", function()
-		for _, text in ipairs { "kprobe:vfs_*", "fentry:vfs_rea?" } do
+		for _, text in ipairs { "kprobe:vfs_*", "fentry:vfs_rea?", "kprobe:only_?sra" } do
 			local parsed = target.parse(text)
 			parsed.exact = true
 			local result, why, errno = reader:resolve(parsed)
@@ -182,6 +184,34 @@ ffffffffc0003000 t in_both	[two]
 		fails("kprobe:twin", "2 functions are called 'twin': at an address that is hidden, an address that is hidden", 76)
 		fails("kprobe:0xffffffff81000200", "addresses are hidden from this user: root sees them", 13)
 		assert.equal(0x1000, site("kprobe:vfs_read+0x1000").offset)
+	end)
+
+	it("does not hold hidden addresses against ftrace's", function()
+		spill("kallsyms", (KALLSYMS:gsub("ffffffff%x+", ("0"):rep(16))))
+		spill("tracing/available_filter_functions_addrs", "ffffffff81000100 vfs_read\n")
+		assert.equal("vfs_write", site("kprobe:vfs_write").symbol)
+		fails("kprobe:twi?", "of 2 functions that match 'twi?' none can be probed (twin: 2 functions are called so)", 95)
+	end)
+
+	it("leaves out what the kernel's BTF does not describe, of its own functions, and only for fentry and fexit", function()
+		reader.types = function() return { prototype = function(_, symbol) return symbol == "vfs_read" end } end
+		local function names_of(text)
+			local result <const>, names <const> = assert(reader:resolve(target.parse(text))), {}
+			for _, each in ipairs(result.sites) do names[#names + 1] = each.symbol end
+			for _, each in ipairs(result.skipped) do assert.equal("the kernel's BTF does not describe it", each.reason) end
+			return names, #result.skipped
+		end
+		assert.same({ { "vfs_read", "vfs_read_mod" }, 3 }, { names_of "fentry:vfs_*" })
+		assert.same({ { "vfs_read", "vfs_helper", "vfs_helper_alias", "vfs_write", "vfs_read_mod" }, 0 }, { names_of "kprobe:vfs_*" })
+	end)
+
+	it("lists raw tracepoints in order, each once", function()
+		spill("kallsyms", KALLSYMS .. "ffffffffc0009000 t __traceiter_b_two\t[late]\nffffffffc000a000 t __traceiter_b_one\t[late]\n"
+			.. "ffffffffc000b000 t __traceiter_b_two\t[other]\nffffffffc000c000 t __traceiter_c\t[other]\n")
+		assert.same({ "b_one", "b_two" }, reader:raw_tracepoints(target.parse "rawtracepoint:b_*"))
+		assert.same({ "c" }, reader:raw_tracepoints(target.parse "rawtracepoint:c"))
+		assert.same({ nil, "rawtracepoint:d: no tracepoint 'd' (nearest: c)", 2 },
+			{ reader:raw_tracepoints(target.parse "rawtracepoint:d") })
 	end)
 
 	it("reads the symbols again when a name is missing, a second later", function()

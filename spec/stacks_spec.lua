@@ -222,6 +222,23 @@ describe("a stack of a process that has ended before anybody looked", function()
 		assert.equal(7, rows[1].count + rows[2].count)
 	end)
 
+	it("has them where it calls itself otherwise, and as a child that goes on in the same program", function()
+		local lines <const> = [[printf "%s\n" "name other" "hit 3" fork "> hit 4" "> quit" wait quit]]
+		local job <const> = assert(trace:spawn { "sh", "-c", lines .. " | build/fixtures/family >/dev/null" })
+		local probe <const> = assert(trace:probe {
+			"uprobe:build/fixtures/family:family_hit", pid = job.pid, follow = true, count = true, by = { "pid", "ustack" },
+		})
+		assert(job:start())
+		assert.same({ exit = 0 }, job:wait(30))
+		local counts <const> = {}
+		for _, row in ipairs(assert(probe:read())) do
+			assert.equal("family_hit", row.ustack[1].name)
+			counts[#counts + 1] = row.count
+		end
+		table.sort(counts)
+		assert.same({ 3, 4 }, counts)
+	end)
+
 	it("has them of the program that it was before", function()
 		local job <const> = assert(trace:spawn { "sh", "-c", "exec build/fixtures/chain 1" })
 		local probe <const> = assert(trace:probe { "uprobe:libc:execve", pid = job.pid, count = true, by = { "comm", "ustack" } })
