@@ -36,6 +36,13 @@ describe("the command of -c", function()
 		assert.same({ 0, "" }, { ends_with(DEAF, "-d 200ms -e ''") })
 	end)
 
+	it("is asked to end before it has to", function()
+		local command <const> = "sh -c 'trap \"echo asked >&2; exit\" TERM; echo $$ >%s; while :; do sleep 0.05; done'"
+		local status <const>, errors <const> = ends_with(command, "-d 300ms -e ''")
+		assert.equal(0, status)
+		assert.matches("asked\n$", errors)
+	end)
+
 	it("ends with its descendants, and nobody else", function()
 		local other <close> = assert(core.spawn { "sleep", "100" })
 		assert(other:start())

@@ -74,6 +74,14 @@ describe("in Lua", function()
 		assert.same({}, becomes "box.width.x")
 	end)
 
+	it("of many fields the last one tells how many more, and each is offered once", function()
+		local fields_ <const>, more <const> = {}, {}
+		for i = 1, 250 do fields_[("f%03d"):format(i)], more[("f%03d"):format(i)] = i, i end
+		session.env.box = setmetatable(fields_, { __index = more })
+		local items <const> = items_of "box."
+		assert.same({ 200, "f199", "… and 51 more" }, { #items, items[199].label, items[200].label })
+	end)
+
 	it("modules that are read at their first use are looked into", function()
 		session.env.crumb = crumb
 		assert.same({ "crumb.list" }, becomes "crumb.li")
@@ -114,6 +122,10 @@ describe("in Lua", function()
 end)
 
 describe("in a target", function()
+	it("a string that begins as one does is one, wherever it stands", function()
+		assert.same({ "x = 'syscall:openat2" }, becomes "x = 'syscall:openat2")
+	end)
+
 	it("kinds are offered with their forms, and the short one that was typed", function()
 		assert.same({ 'probe "uprobe:' }, becomes 'probe "upr')
 		assert.same({ "uprobe:PATH:SYMBOL[+OFFSET]" }, labels 'probe "upr')

@@ -69,6 +69,14 @@ describe("colours", function()
 		end
 		assert.is_nil((cli.shell "env -u NO_COLOR build/crumb doctor"):find("\27", 1, true))
 	end)
+
+	it("tell what is needed from what could be", function()
+		local command <const> = "build/fixtures/rights 65534 - build/crumb doctor"
+		local terminal <close> = pty.start(command, { environment = "NO_COLOR=", columns = 200 })
+		local text <const> = terminal:finish()
+		assert.matches("\27%[31mNO\27%[0m  rights ", text)
+		assert.matches("\27%[33mno\27%[0m  tracefs ", text)
+	end)
 end)
 
 describe("crumb top", function()
