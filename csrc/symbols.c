@@ -50,11 +50,11 @@ static struct process *get_process(lua_State *L, struct symbolizer *symbolizer, 
 {
 	lua_Integer pid = luaL_checkinteger(L, 2);
 	struct process *process = NULL;
-	int err;
+	int err = ESRCH; /* of 0 too: what is idle, or of another PID namespace */
 
-	luaL_argcheck(L, pid > 0 && pid <= INT32_MAX, 2, "not a process id");
 	crumb_watch_drain(&symbolizer->watches, &symbolizer->processes);
-	err = crumb_process_get(&symbolizer->processes, (pid_t)pid, &process);
+	if (pid > 0 && pid <= INT32_MAX)
+		err = crumb_process_get(&symbolizer->processes, (pid_t)pid, &process);
 	if (err)
 		*results = handle_fail(L, err, "read the maps of process %d", (int)pid);
 	return process;

@@ -156,6 +156,24 @@ describe("the account", function()
 		assert.equal(0, trace:poll())
 	end)
 
+	for what, open in pairs {
+		calls = function(trace, pid) return trace:probe { UPROBE .. "hit_a", pid = pid, returns = true, count = true } end,
+		spans = function(trace, pid)
+			return trace:span { pid = pid, count = true, from = { UPROBE .. "hit_a", key = "tid" }, to = { UPROBE .. "hit_a", key = "tid" } }
+		end,
+	} do
+		it_traces(("of %s that are closed under fire knows what was under way"):format(what), function(trace, victim)
+			local probe <const> = assert(open(trace, victim.pid))
+			victim.input:write("flood ", times(400000), "\n")
+			victim.input:flush()
+			assert.truthy(lab.eventually(function() return probe:stats().hits > 1000 end))
+			probe:close()
+			local stats <const> = probe:stats()
+			tracer.adds_up(stats, stats.hits)
+			assert.is_true(stats.unreturned <= 2, stats.unreturned) -- one of each thread
+		end)
+	end
+
 	it_traces("of a table that is emptied under fire adds up", function(trace, victim)
 		local probe <const> = assert(trace:probe { UPROBE .. "hit_a", pid = victim.pid, count = true, sum = "1", by = "tid" })
 		local n <const>, total, sum, rounds = times(40000), 0, 0, 0

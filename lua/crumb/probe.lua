@@ -346,6 +346,7 @@ function Probe:closed() return self.closed_account ~= nil end
 --- Detaches, and unpublishes: what is still in the ring is counted as dropped. `conclude` follows, after a
 --- grace period.
 function Probe:detach()
+	self.live:cease()
 	self.attachment:close()
 	if self.once then thinning.leave(self) end
 	self.live:withdraw()

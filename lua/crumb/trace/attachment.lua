@@ -172,9 +172,9 @@ function Attachment:missed()
 	return missed, recursion
 end
 
---- Detaches.
+--- Detaches, beginnings before ends.
 function Attachment:close()
-	for _, part in ipairs(self.parts) do part.link:close() end
+	for i = #self.parts, 1, -1 do self.parts[i].link:close() end
 	for _, one in ipairs(self.taken) do programs.release(one.copy, one.site) end
 	self.parts, self.taken = {}, {}
 end

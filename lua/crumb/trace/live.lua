@@ -328,6 +328,9 @@ function Live:apply(rule)
 	return true
 end
 
+--- Nothing begins at the places any more; pairs that have begun may end.
+function Live:cease() publish(self, self.openings or self.places, {}, {}) end
+
 --- Nothing happens at the places any more.
 function Live:withdraw()
 	for _, places in ipairs { self.openings or {}, self.places } do publish(self, places, {}, {}) end
