@@ -14,6 +14,9 @@ PREFIX ?= /usr/local
 LUADIR ?= $(PREFIX)/share/lua/5.4
 LIBDIR ?= $(PREFIX)/lib/lua/5.4
 BINDIR ?= $(PREFIX)/bin
+# Where they lie, seen from the command, so that all can be moved.
+LUA_FROM_BIN ?= $(shell realpath -m --relative-to='$(BINDIR)' '$(LUADIR)')
+LIB_FROM_BIN ?= $(shell realpath -m --relative-to='$(BINDIR)' '$(LIBDIR)')
 
 LUA ?= lua5.4
 CLANG ?= clang
@@ -170,7 +173,8 @@ install: module
 	install -D -m 755 $(DECODER) "$(DESTDIR)$(LIBDIR)/crumb/instructions.so"
 	$(if $(LINE),install -D -m 755 $(LINE) "$(DESTDIR)$(LIBDIR)/crumb/line.so")
 	install -d "$(DESTDIR)$(BINDIR)"
-	$(call command,$(BINDIR)/crumb) >"$(DESTDIR)$(BINDIR)/crumb"
+	$(call command,$(BINDIR)/crumb,; s|"\.\./share/lua/5\.4"|"$(LUA_FROM_BIN)"|; s|"\.\./lib/lua/5\.4"|"$(LIB_FROM_BIN)"|) \
+		>"$(DESTDIR)$(BINDIR)/crumb"
 	chmod 755 "$(DESTDIR)$(BINDIR)/crumb"
 
 clean:

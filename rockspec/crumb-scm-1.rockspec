@@ -33,6 +33,9 @@ build = {
 		LUADIR = "$(LUADIR)",
 		LIBDIR = "$(LIBDIR)",
 		BINDIR = "$(BINDIR)",
+		-- It is deployed from there to the tree.
+		LUA_FROM_BIN = "../share/lua/5.4",
+		LIB_FROM_BIN = "../lib/lua/5.4",
 		CFLAGS = "$(CFLAGS)",
 		LUA = "$(LUA)",
 		LUA_CFLAGS = "-I$(LUA_INCDIR)",

@@ -484,6 +484,17 @@ describe("probes at the prompt", function()
 		assert.equal(tostring(1000 * bursts), answer(prompt, "stats(p1).delivered"))
 	end)
 
+	it("are told as seldom what a function of every raises", function()
+		local prompt <close> = start { columns = 120 }
+		prompt:enter "t = every(0.001, function() n = (n or 0) + 1 error 'boom' end)"
+		prompt:wait "boom (100 times)"
+		prompt:prompt()
+		prompt:enter "t:close()"
+		prompt:prompt()
+		local _, said <const> = prompt.all:gsub("crumb: boom", "")
+		assert.equal(3, said)
+	end)
+
 	it("go on after a handler that raises, which is said the first time, the tenth, the hundredth", function()
 		local prompt <close> = start { columns = 120 }
 		attach(prompt, "hit_a", ", handler = function(e) seen = (seen or 0) + 1 error 'mine' end")

@@ -15,7 +15,7 @@ local LINES <const> = 100 -- that are written of a batch
 ---@field guard crumb.Guard
 ---@field ready integer ns of core.now(): no batch before
 ---@field busy boolean whether the last batch brought something
----@field kinds table<string, integer> what handlers raised, and how often
+---@field kinds table<string, integer> what handlers and functions of `every` raised, and how often
 local Feed = {}
 Feed.__index = Feed
 
@@ -38,15 +38,8 @@ function Feed:due(readable)
 	return core.now() >= self.ready and (readable or self.busy or self.session.opened:pollable().timeout() <= 0)
 end
 
--- What a handler raised is said the first time, the tenth, the hundredth … One that had to be interrupted would have to be
--- again with the next event.
-local function failed(self, message, event)
-	if type(message) == "string" and message:find "interrupted!$" then
-		event.probe.handler = nil
-		self.session:say("%s: its handler was interrupted, and is taken off", self.session.names[event.probe])
-		return
-	end
-	local what <const> = ("%s: handler: %s"):format(self.session.names[event.probe], self.explain(message))
+-- What is raised again and again is said the first time, the tenth, the hundredth …
+local function tell(self, what)
 	local count <const> = (self.kinds[what] or 0) + 1
 	self.kinds[what] = count
 	if count == 1 then
@@ -54,6 +47,18 @@ local function failed(self, message, event)
 	elseif math.tointeger(10 ^ math.floor(math.log(count, 10) + 1e-9)) == count then
 		self.session:say("%s (%d times)", what, count)
 	end
+end
+
+local function is_interruption(message) return type(message) == "string" and message:find "interrupted!$" ~= nil end
+
+-- A handler that had to be interrupted would have to be again with the next event.
+local function failed(self, message, event)
+	if is_interruption(message) then
+		event.probe.handler = nil
+		self.session:say("%s: its handler was interrupted, and is taken off", self.session.names[event.probe])
+		return
+	end
+	tell(self, ("%s: handler: %s"):format(self.session.names[event.probe], self.explain(message)))
 end
 
 local function batch(self)
@@ -73,7 +78,11 @@ function Feed:deliver()
 	self.ready = core.now() + REST
 	if done then return end
 	if output.is_unwritable(message) then error(message, 0) end
-	self.session:say("%s", self.explain(message))
+	if is_interruption(message) then
+		self.session:say("%s", self.explain(message))
+	else
+		tell(self, self.explain(message))
+	end
 end
 
 ---@param live crumb.Session

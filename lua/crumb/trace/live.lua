@@ -312,6 +312,7 @@ function Live:apply(rule)
 	local bodies <const>, begun <const>, refused <const> = make(self, on_set, begun_on and set_of(begun_on), made)
 	if not bodies then
 		if made and made ~= self.table then self.engine:retire_table(made) end
+		self.engine.reclaim:collect() -- descriptors may be what was missing
 		return nil, begun, refused
 	end
 	if openings then publish(self, self.openings, begun_on, begun) end
