@@ -159,7 +159,8 @@ describe("the account", function()
 	for what, open in pairs {
 		calls = function(trace, pid) return trace:probe { UPROBE .. "hit_a", pid = pid, returns = true, count = true } end,
 		spans = function(trace, pid)
-			return trace:span { pid = pid, count = true, from = { UPROBE .. "hit_a", key = "tid" }, to = { UPROBE .. "hit_a", key = "tid" } }
+			local place <const> = { UPROBE .. "hit_a", key = "tid" }
+			return trace:span { pid = pid, count = true, from = place, to = place }
 		end,
 	} do
 		it_traces(("of %s that are closed under fire knows what was under way"):format(what), function(trace, victim)

@@ -46,11 +46,11 @@ end)
 describe("make install", function()
 	it("puts the command where it is told, and it finds what is its own, moved too", function()
 		if select(2, shell "make --version && cc --version") ~= 0 then pending "no make, or no compiler" end
-		local folder <close> = Folder.make()
-		local root <const> = folder.path .. "/root"
+		local place <close> = Folder.make()
+		local root <const> = place.path .. "/root"
 		assert.same({ "", 0 }, { shell("make -s install DESTDIR=%s BINDIR=/opt/bin LUADIR=/opt/lua LIBDIR=/srv/lib", root) })
-		assert.same({ "", 0 }, { shell("mv %s %s/moved", root, folder.path) })
-		local said <const> = shell("cd / && %s/moved/opt/bin/crumb -e 'print(require %q.parse %q.kind)'", folder.path, "crumb.target",
+		assert.same({ "", 0 }, { shell("mv %s %s/moved", root, place.path) })
+		local said <const> = shell("cd / && %s/moved/opt/bin/crumb -e 'print(require %q.parse %q.kind)'", place.path, "crumb.target",
 			"uprobe:libc:malloc")
 		assert.equal("uprobe\n", said)
 	end)
