@@ -34,7 +34,7 @@ setup(function()
 	-- What it loads for the first of a kind stays.
 	local first <const> = { "uprobe:%s:hit_a", "uretprobe:%s:hit_a", "usdt:%s:crumb:guarded", "tracepoint:task:task_rename" }
 	if hooks.kprobe.available then first[#first + 1] = "kprobe:" .. cookies.SYSCALL .. "getsid" end
-	for _, target in ipairs(first) do assert(trace:probe { target:format(VICTIM), count = true }):close() end
+	for _, target in ipairs(first) do assert(trace:probe { target:format(VICTIM), count = true, pid = victim.pid }):close() end
 	folder = os.tmpname()
 	os.remove(folder)
 	assert(os.execute("mkdir " .. folder))
