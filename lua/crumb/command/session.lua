@@ -362,16 +362,19 @@ end
 ---@param given { title: string?, unit: string?, column: string? }? as for crumb.flame; `column`: as for probe:folded
 function Session:flame(path, what, given) return at_caller(self, flame, path, what, given) end
 
+--- What was asked for makes no sense: ends the command with status 2.
+---@param format string
+function Session.misuse(_, format, ...) require("crumb.command").misuse(format, ...) end
+
 --- Runs, and prints the stacks of a probe folded, which is a form of its own.
 ---@param one crumb.Probe
 ---@param column string? as for probe:folded
 function Session:folded(one, column)
-	local misuse <const> = require("crumb.command").misuse
 	local format <const> = self.settings.format
 	if format ~= "text" then
-		misuse("--folded and --%s do not go together: with --%s alone there are stacks, too", format, format)
+		self:misuse("--folded and --%s do not go together: with --%s alone there are stacks, too", format, format)
 	end
-	if self.settings.interval then misuse "--folded is of the whole trace: leave --interval out" end
+	if self.settings.interval then self:misuse "--folded is of the whole trace: leave --interval out" end
 	self:run()
 	self:print((try(one:folded(column))))
 end

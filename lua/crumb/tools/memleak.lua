@@ -1,7 +1,6 @@
 --- memleak: what a program has taken from the heap and not given back, by the stack that took it.
 
 local crumb <const> = require "crumb"
-local misuse <const> = require "crumb.command".misuse
 
 local PENDING <const> = 1 << 17 -- blocks that are watched at once
 
@@ -61,7 +60,7 @@ return {
 	run = function(session, given)
 		session:trace { pending = PENDING }
 		local pid <const>, interval <const> = session:pid(), session.settings.interval
-		if not pid then misuse "whose memory? Say -p PID or -c COMMAND" end
+		if not pid then session:misuse "whose memory? Say -p PID or -c COMMAND" end
 		local ends <const> = targets(given.library, { "free", "realloc", "reallocarray" })
 		ends.key, ends.missing, ends.pid = { "pid", "arg0" }, "skip", not session.settings.follow and pid or nil
 		local heap <const> = session:span { from = beginnings(given.library), to = ends, count = true, by = {} }

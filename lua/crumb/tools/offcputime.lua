@@ -1,7 +1,5 @@
 --- offcputime: where threads wait, and how long: the time that they are off the processor, by the stack that led there.
 
-local misuse <const> = require "crumb.command".misuse
-
 local STATES <const> = { R = 0, S = 1, D = 2, T = 4 } -- of the kernel's task states, as ps names them
 
 local function condition(given)
@@ -33,7 +31,7 @@ return {
 		local keep <const>, keys <const>, where <const> = {}, { comm = "str(args.next_comm)" }, {}
 		if not given.kernel then keep.ustack, keys.ustack = "ustack", "ustack" end
 		if not given.user then keep.kstack, keys.kstack = "kstack", "kstack" end
-		if given.min and given.max and given.min > given.max then misuse "--min is more than --max: no wait is both" end
+		if given.min and given.max and given.min > given.max then session:misuse "--min is more than --max: no wait is both" end
 		if given.min then where[#where + 1] = "latency >= $min" end
 		if given.max then where[#where + 1] = "latency <= $max" end
 		session.sort, session.top = "-us", given.top
