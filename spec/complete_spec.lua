@@ -176,7 +176,7 @@ describe("in a target", function()
 		assert.equal('"', closed 'dofile "spec/complete_sp')
 		assert.is_nil(closed 'probe "tracepoint:sched:sched_process_fo|"')
 		assert.is_nil(closed "list [[tracepoint:sched:sched_process_fo|]]")
-		assert.is_nil(closed 'probe "t:sch') -- a name follows
+		assert.is_nil(closed 'probe "t:raw_sys') -- a name follows
 		assert.is_nil(closed 'spawn "spec/complete_sp') -- words may follow
 		assert.is_nil(closed 'probe { "syscall:openat", where = "args.flag') -- so may the rest of an expression
 		assert.is_nil(closed "string.forma")

@@ -104,6 +104,13 @@ describe("fsslower", function()
 	before_each(child.setup)
 	after_each(child.teardown)
 
+	it("has a column for what only some operations tell", function()
+		local lines <const> = run("cat /etc/passwd", "--csv", "fsslower", "--min", "0")
+		assert.equal(1, matches(lines, "^date,"))
+		assert.matches(",retval,latency,offset,error$", lines[1])
+		assert.is_true(matches(lines, ",openat,") > 0 and matches(lines, ",syscall:read,") > 0)
+	end)
+
 	it("shows each operation on files that takes long enough", function()
 		if needs_btf() then return end
 		local lines <const> = run_load("fsslower", "--min", "0")

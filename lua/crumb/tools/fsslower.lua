@@ -20,7 +20,7 @@ return {
 			:description "Only on this kind of file system, such as ext4."
 	end,
 	run = function(session, given)
-		session.fields = { "error" }
+		session.fields = { "offset", "error" }
 		for _, operation in ipairs(OPERATIONS) do
 			local file <const> = ("task.files.fdt.fd[%s]"):format(operation.fd)
 			local capture <const> = {
