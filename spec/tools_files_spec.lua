@@ -105,7 +105,8 @@ describe("fsslower", function()
 	after_each(child.teardown)
 
 	it("has a column for what only some operations tell", function()
-		local lines <const> = run("cat /etc/passwd", "--csv", "fsslower", "--min", "0")
+		if needs_btf() then return end
+		local lines <const> = run("sh -c 'cat /etc/passwd >/dev/null'", "--follow", "--csv", "fsslower", "--min", "0")
 		assert.equal(1, matches(lines, "^date,"))
 		assert.matches(",retval,latency,offset,error$", lines[1])
 		assert.is_true(matches(lines, ",openat,") > 0 and matches(lines, ",syscall:read,") > 0)
