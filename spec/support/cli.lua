@@ -5,6 +5,9 @@ local cli = {}
 
 local DEADLINE <const> = 60
 
+--- What specs trace: `foobar=3` calls it so often.
+cli.VICTIM = "build/fixtures/example_victim"
+
 --- Runs a shell command to its end.
 ---@param command string
 ---@return string output
@@ -40,6 +43,31 @@ function cli.on(command, ...)
 	local text <const>, status <const>, errors <const> = cli.run("-c", command, ...)
 	if status ~= 0 or errors ~= "" then error(("status %d, and said: %s"):format(status, errors), 2) end
 	return text
+end
+
+--- The lines without what the victim itself prints, which are "NAME NUMBER" and "stack …".
+---@param text string
+---@return string[]
+function cli.without_victim(text)
+	local kept <const> = {}
+	for _, line in ipairs(cli.lines(text)) do
+		if not line:find "^%l+ %x+$" then kept[#kept + 1] = line end
+	end
+	return kept
+end
+
+--- Runs code on a victim that makes these calls; further words are options.
+---@param code string
+---@param calls string
+---@param ... string
+---@return string[] lines
+---@return integer status
+---@return string errors
+function cli.of_victim(code, calls, ...)
+	local words <const> = { ... }
+	for _, word in ipairs { "-c", cli.VICTIM .. " " .. calls, "-e", code } do words[#words + 1] = word end
+	local text <const>, status <const>, errors <const> = cli.run(table.unpack(words))
+	return cli.without_victim(text), status, errors
 end
 
 --- The lines of a text.
