@@ -169,8 +169,9 @@ static _Noreturn void run_child(int control, int input, const char *path, char *
 		sigaction(number, &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (input >= 0)
-		dup2(input, STDIN_FILENO);
+	/* It is that already where ours is closed, and would close itself. */
+	if (input >= 0 && dup2(input, STDIN_FILENO) == input)
+		fcntl(input, F_SETFD, 0);
 	if (control > STDERR_FILENO + 1)
 		syscall(SYS_close_range, STDERR_FILENO + 1, control - 1, 0);
 	syscall(SYS_close_range, control + 1, ~0u, 0);

@@ -250,6 +250,11 @@ describe("a started process", function()
 				process:wait()
 			end
 		]]))
+		assert.equal("/dev/null\n", run_under("exec lua5.4 %s <&-", [[
+			local process = assert(core.spawn({ "readlink", "/proc/self/fd/0" }, false, true))
+			assert(process:start())
+			process:wait()
+		]]))
 	end)
 
 	it("is no longer under our Ctrl-C", function()
