@@ -50,8 +50,9 @@ describe("make install", function()
 		local root <const> = place.path .. "/root"
 		assert.same({ "", 0 }, { shell("make -s install DESTDIR=%s BINDIR=/opt/bin LUADIR=/opt/lua LIBDIR=/srv/lib", root) })
 		assert.same({ "", 0 }, { shell("mv %s %s/moved", root, place.path) })
-		local said <const> = shell("cd / && %s/moved/opt/bin/crumb -e 'print(require %q.parse %q.kind)'", place.path, "crumb.target",
-			"uprobe:libc:malloc")
-		assert.equal("uprobe\n", said)
+		local moved <const> = place.path .. "/moved"
+		local said <const> = shell("cd / && %s/opt/bin/crumb -e 'print(package.searchpath(%q, package.path), "
+			.. "package.searchpath(%q, package.cpath))'", moved, "crumb.target", "crumb.core")
+		assert.equal(("%s/opt/bin/../lua/crumb/target.lua\t%s/opt/bin/../../srv/lib/crumb/core.so\n"):format(moved, moved), said)
 	end)
 end)
