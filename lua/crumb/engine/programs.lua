@@ -3,7 +3,8 @@
 -- Each is loaded from a further copy of the engine's object, which shares the first one's maps. A tracepoint takes a
 -- program once, and a fentry program is loaded for one function: who finds a copy taken gets another.
 -- What is attached only goes on to what serves: a program with the features that are wanted there, in whose place comes
--- another, between two hits, when more are. Those that want few are of an object of their own, which loads sooner.
+-- another, between two hits, when more are; the first stays loaded with its copy. Those that want few are of an object of
+-- their own, which loads sooner.
 
 local core <const> = require "crumb.core"
 local lazy <const> = require "crumb.lazy"
